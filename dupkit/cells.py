@@ -37,11 +37,11 @@ def plain_cell(cell: str) -> str:
 
 
 def percent_encoded(path: bytes) -> str:
-    """Return a path's exact bytes as text of the characters ``A-Z a-z 0-9 / _ . - ~ %``; no formula ever.
+    r"""Return a path's exact bytes as text of the characters ``A-Z a-z 0-9 / _ . - ~ %``; no formula ever.
 
     Examples
     --------
-    >>> percent_encoded(b"-a b\\xff.jpg")
+    >>> percent_encoded(b"-a b\xff.jpg")
     '%2Da%20b%FF.jpg'
     """
     text = quote(path)
@@ -49,11 +49,11 @@ def percent_encoded(path: bytes) -> str:
 
 
 def percent_decoded(text: str) -> bytes:
-    """Return the bytes that :func:`percent_encoded` wrote.
+    r"""Return the bytes that :func:`percent_encoded` wrote.
 
     Examples
     --------
     >>> percent_decoded("%2Da%20b%FF.jpg")
-    b'-a b\\xff.jpg'
+    b'-a b\xff.jpg'
     """
     return unquote_to_bytes(text)
