@@ -1,0 +1,93 @@
+"""The definition of the distance between two histograms, in one place: every stored ``rms`` comes from here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from dupkit.pairs.measures import get_measure
+from dupkit.schema import N_BINS, check_histograms
+
+BLOCK_ROWS = 64
+"""Pairs measured at once: 64 rows of 768 float64 (384 KiB) stay in a core's second-level cache."""
+
+
+def root_mean_squares(rows_a: NDArray[np.float64], rows_b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the RMS of each row of one array against the same row of another: the definition.
+
+    Parameters
+    ----------
+    rows_a, rows_b : ndarray of shape (m, 768), float64
+        Transformed rows (see :class:`dupkit.pairs.measures.Measure`).
+
+    Returns
+    -------
+    ndarray of shape (m,), float64
+        sqrt(sum((a - b)^2) / 768).
+
+    Notes
+    -----
+    The squares are added in one fixed order: bin k to bin k + 384, the 384 sums k to k + 192, and so on down to
+    three, which are added from left to right. Each step is an elementwise IEEE addition, so the result is the same to
+    the bit for every number of rows, thread, scheduler and instruction set, and for (a, b) and (b, a). For rows of
+    integers, which both samplings give, the sum is exact in any order.
+    """
+    squares = rows_a - rows_b
+    np.multiply(squares, squares, out=squares)
+    width = N_BINS
+    while width % 2 == 0:
+        width //= 2
+        np.add(squares[:, :width], squares[:, width : 2 * width], out=squares[:, :width])
+    sums = squares[:, 0].copy()
+    for column in range(1, width):
+        sums += squares[:, column]
+    sums /= N_BINS
+    return np.sqrt(sums, out=sums)
+
+
+def pair_distances(
+    histograms: pd.DataFrame, image_a: ArrayLike, image_b: ArrayLike, *, measure: str = "rms"
+) -> NDArray[np.float64]:
+    """Return the distance of each given pair of images, by the definition.
+
+    Parameters
+    ----------
+    histograms : DataFrame
+        The histograms table.
+    image_a, image_b : array-like of int, of one length
+        image_id of the first and of the second image of each pair.
+    measure : str
+        A key of :data:`dupkit.pairs.measures.MEASURES`.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), float64
+        In the order given; bit-equal to the column ``rms`` of :func:`dupkit.candidate_pairs`.
+
+    Raises
+    ------
+    ValueError
+        The measure is unknown, the lengths differ, or an image_id is not in the table.
+    """
+    chosen = get_measure(measure)
+    check_histograms(histograms)
+    ids_a, ids_b = np.atleast_1d(np.asarray(image_a)), np.atleast_1d(np.asarray(image_b))
+    if ids_a.shape != ids_b.shape or ids_a.ndim != 1:
+        msg = f"image_a and image_b: expected two lists of one length, but got {ids_a.shape} and {ids_b.shape}"
+        raise ValueError(msg)
+    positions = []
+    for ids in (ids_a, ids_b):
+        found = histograms.index.get_indexer(ids)
+        if (found < 0).any():
+            msg = f"image_id {ids[found < 0][0]} is not in the histograms table; only readable images are"
+            raise ValueError(msg)
+        positions.append(found)
+    values = histograms.to_numpy()
+    distances = np.empty(len(ids_a))
+    for start in range(0, len(ids_a), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        distances[block] = root_mean_squares(
+            chosen.transform(values[positions[0][block]]), chosen.transform(values[positions[1][block]])
+        )
+    return distances
