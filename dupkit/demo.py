@@ -10,6 +10,7 @@ import csv
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +18,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from dupkit.folders import state_folder
 
 Floats: TypeAlias = NDArray[np.float64]
 Generator: TypeAlias = np.random.Generator
@@ -209,8 +212,22 @@ _ALTERATIONS: tuple[tuple[str, str, Callable[[Image.Image], Image.Image], int], 
 )
 """Alterations planted by turns; byte-identical copies come on top."""
 
+ALBUM = "demo album"
+"""Name of the folder of :func:`demo_album` in the state folder."""
+
 _FOLDERS = ("2019 Lisbon", "2020 garden", "2021 mountains")
 _COPY_FOLDERS = ("old phone", "from Anna", "2020 garden/edited")
+
+
+def demo_album() -> Path:
+    """Return the demo album of the state folder; painted first where it is absent, which takes some seconds."""
+    album = state_folder() / ALBUM
+    if not album.exists():
+        # Painted beside its place and renamed: an album is whole or not there.
+        part = Path(tempfile.mkdtemp(prefix=".demo-", dir=album.parent))
+        write_demo(part)
+        part.rename(album)
+    return album
 
 
 def write_demo(folder: str | os.PathLike[str], *, seed: int = 2019) -> Path:
