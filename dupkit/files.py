@@ -60,7 +60,10 @@ def display_path(path: bytes) -> str:
     >>> display_path(b"a\\x0ab")  # a real backslash in the name
     'a\\\\x0ab'
     """
-    return "".join(_shown(character) for character in path.decode("utf-8", "surrogateescape"))
+    text = path.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text  # nothing hidden, no stray byte: true of nearly every name, and ten times as fast to find out
+    return "".join(_shown(character) for character in text)
 
 
 def _shown(character: str) -> str:
