@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from jupyterlab.labapp import LabApp
@@ -20,6 +21,8 @@ FIRST_NOTEBOOK = "01_find_duplicates.ipynb"
 
 LOOPBACK = "127.0.0.1"
 """The only address that dupkit lets Jupyter listen on."""
+
+_ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
 
 def open_lab(folder: Path, *, announce: Callable[[str], None], port: int | None = None, browser: bool = True) -> None:
@@ -45,7 +48,7 @@ def open_lab(folder: Path, *, announce: Callable[[str], None], port: int | None 
     config = Config()
     config.ServerApp.ip = LOOPBACK
     config.ServerApp.root_dir = str(notebooks)
-    config.ServerApp.default_url = f"/lab/tree/{FIRST_NOTEBOOK}"
+    config.LabApp.default_url = f"/lab/tree/{FIRST_NOTEBOOK}"
     config.ServerApp.open_browser = browser
     config.ServerApp.log_level = "WARN"
     # Containers run as root; the server listens on loopback with a token either way.
@@ -57,10 +60,17 @@ def open_lab(folder: Path, *, announce: Callable[[str], None], port: int | None 
     config.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
     config.LabApp.news_url = None
     config.LabApp.extension_manager = "readonly"
+    config.ServerApp.tornado_settings = {"page_config_hook": _without_announcements}
     server = LabApp.initialize_server(argv=[], config=config)
     token = server.identity_provider.token
     announce(f"http://{LOOPBACK}:{server.port}/lab/tree/{FIRST_NOTEBOOK}?token={token}")
     server.start()
+
+
+def _without_announcements(_handler: object, page_config: dict[str, Any]) -> dict[str, Any]:
+    """Switch off the plugin that asks whether it may fetch Jupyter's news."""
+    page_config["disabledExtensions"] = [*page_config.get("disabledExtensions", []), _ANNOUNCEMENTS]
+    return page_config
 
 
 def copy_notebooks(folder: Path) -> Path:
