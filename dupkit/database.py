@@ -42,6 +42,7 @@ _DECISIONS = """
 CREATE TABLE decision (
     decision_id INTEGER PRIMARY KEY,
     batch INTEGER NOT NULL,
+    undoes INTEGER,
     root BLOB NOT NULL,
     path_a TEXT NOT NULL,
     path_b TEXT NOT NULL,
@@ -49,6 +50,8 @@ CREATE TABLE decision (
     content_hash_b TEXT NOT NULL,
     decision TEXT NOT NULL CHECK (decision IN ('approved', 'rejected', 'skipped', 'undone')),
     keeper TEXT NOT NULL,
+    was TEXT NOT NULL,
+    keeper_was TEXT NOT NULL,
     rms REAL,
     measure TEXT NOT NULL,
     sampling TEXT NOT NULL,
@@ -72,6 +75,9 @@ CREATE TABLE plan (
     root BLOB NOT NULL,
     made_at TEXT NOT NULL,
     n_images INTEGER NOT NULL,
+    across_devices INTEGER NOT NULL DEFAULT 0,
+    busy TEXT NOT NULL DEFAULT '',
+    root_identity TEXT NOT NULL DEFAULT '',
     applied_at TEXT,
     undone_at TEXT
 );
@@ -84,11 +90,26 @@ CREATE TABLE move (
     content_hash TEXT NOT NULL,
     keeper BLOB NOT NULL,
     keeper_hash TEXT NOT NULL,
+    side_of INTEGER,
     status TEXT NOT NULL,
     message TEXT NOT NULL,
+    back_to BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    copy_identity TEXT NOT NULL,
     PRIMARY KEY (plan_id, move_id)
 );
 CREATE INDEX move_status ON move (status);
+CREATE TABLE made_folder (
+    plan_id TEXT NOT NULL REFERENCES plan (plan_id),
+    path BLOB NOT NULL,
+    PRIMARY KEY (plan_id, path)
+);
+CREATE TABLE listing (
+    root BLOB NOT NULL,
+    path BLOB NOT NULL,
+    content_hash TEXT NOT NULL,
+    PRIMARY KEY (root, path, content_hash)
+);
 """
 
 MIGRATIONS = (_DECISIONS + _JOURNAL,)
@@ -121,7 +142,9 @@ def open_database(path: Path | None = None) -> sqlite3.Connection:
         # Made by us first: SQLite would make it with the umask's mode.
         with suppress(FileExistsError):
             os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(place, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    # JupyterLab hands a widget's messages to another thread of the kernel than the cells (a subshell); SQLite itself
+    # serialises its calls. Whoever shares a connection between threads keeps their transactions apart.
+    connection = sqlite3.connect(place, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False)
     try:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

@@ -1,0 +1,154 @@
+"""Decide: each decision is durable in SQLite before any trait changes, and can be taken back as one step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dupkit.review.browsing import Browsing
+from dupkit.review.decisions import DECISION_WORDS, Decision, Stored, now, person
+
+
+class Deciding(Browsing):
+    """A list of pairs that are decided, one or many at a time; see :class:`dupkit.review.browsing.Browsing`."""
+
+    def approve(self) -> None:
+        """Decide that the current pair is the same picture, and go on."""
+        self._decide_current("approved")
+
+    def reject(self) -> None:
+        """Decide that the current pair are two pictures, and go on."""
+        self._decide_current("rejected")
+
+    def skip(self) -> None:
+        """Leave the current pair for later, and go on."""
+        self._decide_current("skipped")
+
+    def keep_left(self) -> None:
+        """Approve the current pair and keep its image_a."""
+        self._decide_current("approved", side=self.first)
+
+    def keep_right(self) -> None:
+        """Approve the current pair and keep its image_b."""
+        self._decide_current("approved", side=self.second)
+
+    def keep_both(self) -> None:
+        """Reject the current pair: both stay."""
+        self._decide_current("rejected")
+
+    def _decide_current(self, decision: str, side: np.ndarray | None = None) -> None:
+        if self.current < 0:
+            self.message = "No pair is in view"
+            return
+        position = self.current
+        keeper = -1 if side is None else int(side[position])
+        self._write(np.array([position]), decision, keepers=np.array([keeper]))
+        self.message = f"{decision.capitalize()}: {self._pair_words(position)}"
+        self.next_undecided()
+
+    def decide(self, position: int, decision: str, *, keeper: int | None = None) -> None:
+        """Decide one pair, in view or not; the view stays.
+
+        Parameters
+        ----------
+        position : int
+            Row of ``pairs``.
+        decision : str
+            ``"approved"``, ``"rejected"`` or ``"skipped"``.
+        keeper : int, optional
+            image_id of the picture to keep, where a person chose it.
+        """
+        row = -1 if keeper is None else int(self.images.index.get_loc(keeper))
+        self._write(np.array([position]), decision, keepers=np.array([row]))
+        self.message = f"{decision.capitalize()}: {self._pair_words(position)}"
+
+    def undo(self) -> bool:
+        """Take back the last step, one pair or many; return False where there is none."""
+        if not self._batches:
+            self.message = "Nothing to undo"
+            return False
+        batch, first, last = self._batches[-1]
+        rows = []
+        for stored in self.decisions.read(after=first - 1, until=last):
+            position = self.standing.position_of(stored.row.path_a, stored.row.path_b)
+            if position < 0 or first <= self.standing.own_id[position] <= last:
+                rows.append(self._again(stored.row))
+        if rows:
+            _, new_first, new_last = self.decisions.add(rows, undoes=batch)
+            self._saw(new_first, new_last)
+            touched = self.standing.load(
+                [Stored(new_first + k, 0, batch, self.decisions.root, row) for k, row in enumerate(rows)]
+            )
+            if len(rows) == 1 and len(touched):
+                self.current = int(touched[0])
+        self._batches.pop()
+        self.message = f"Undone: {len(rows):,} decision{'s' if len(rows) != 1 else ''}"
+        self.revision += 1
+        return True
+
+    def _again(self, row: Decision) -> Decision:
+        return Decision(
+            row.path_a,
+            row.path_b,
+            row.content_hash_a,
+            row.content_hash_b,
+            decision=row.was or "undone",
+            keeper=row.keeper_was,
+            was=row.decision,
+            keeper_was=row.keeper,
+            rms=row.rms,
+            measure=row.measure,
+            sampling=row.sampling,
+            threshold=self.threshold,
+            decided_by=person(),
+            decided_at=now(),
+        )
+
+    def _write(self, positions: np.ndarray, decision: str, *, keepers: np.ndarray) -> None:
+        code = DECISION_WORDS.index(decision) if decision in DECISION_WORDS[1:4] else 0
+        if not code:
+            msg = f"decision: {decision!r} is none; allowed are approved, rejected, skipped"
+            raise ValueError(msg)
+        if not len(positions):
+            return
+        paths, hashes = self._path, self._hash
+        who, when = person(), now()
+        rows = (
+            Decision(
+                paths[a],
+                paths[b],
+                hashes[a],
+                hashes[b],
+                decision=decision,
+                keeper=paths[keeper] if keeper >= 0 else "",
+                was=DECISION_WORDS[was],
+                keeper_was=paths[keeper_was] if keeper_was >= 0 else "",
+                rms=rms,
+                measure=self.measure,
+                sampling=self.sampling,
+                threshold=self.threshold,
+                decided_by=who,
+                decided_at=when,
+            )
+            for a, b, keeper, was, keeper_was, rms in zip(
+                self.first[positions].tolist(),
+                self.second[positions].tolist(),
+                keepers.tolist(),
+                self.standing.code[positions].tolist(),
+                self.standing.keeper[positions].tolist(),
+                self.rms[positions].tolist(),
+                strict=True,
+            )
+        )
+        batch, first, last = self.decisions.add(rows)
+        self._batches.append((batch, first, last))
+        self._saw(first, last)
+        self.standing.record(positions, np.full(len(positions), code, dtype=np.int8), keepers, first)
+        self.revision += 1
+
+    def _saw(self, first: int, last: int) -> None:
+        # Rows of other processes in between are read by the next refresh, ours then a second time, in their order.
+        if first == self._seen + 1:
+            self._seen = last
+
+    def _pair_words(self, position: int) -> str:
+        return f"{self._path[self.first[position]]} and {self._path[self.second[position]]}"

@@ -1,0 +1,223 @@
+"""Decisions on disk: rows are only ever added, durably, and the latest of a pair counts.
+
+What one key or button decides is one batch: it is written in one transaction and undone as one step. An undo adds
+rows too: what stood before (each row remembers it in ``was`` and ``keeper_was``), or ``undone``.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from dupkit.database import FILE_NAME, open_database, transaction
+from dupkit.folders import state_folder
+from dupkit.schema import table_root
+
+DECISION_WORDS = ("", "approved", "rejected", "skipped", "undone")
+"""The words of the column ``decision``; their places are the codes in memory. '' is undecided and never written."""
+
+_VIEW_PATIENCE_MS = 50
+"""How long remembering the view waits for another process: it is a convenience, the slider must not wait for it."""
+
+_LAST_ID = (1 << 63) - 1
+
+_COLUMNS = (
+    "path_a",
+    "path_b",
+    "content_hash_a",
+    "content_hash_b",
+    "decision",
+    "keeper",
+    "was",
+    "keeper_was",
+    "rms",
+    "measure",
+    "sampling",
+    "threshold",
+    "decided_by",
+    "decided_at",
+)
+_INSERT = (
+    f"INSERT INTO decision (batch, undoes, root, {', '.join(_COLUMNS)}) "
+    f"VALUES (?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
+)
+_SELECT = f"SELECT decision_id, batch, undoes, root, {', '.join(_COLUMNS)} FROM decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row of the decisions table, and what it replaced."""
+
+    path_a: str
+    path_b: str
+    content_hash_a: str
+    content_hash_b: str
+    decision: str
+    keeper: str = ""
+    was: str = ""
+    keeper_was: str = ""
+    rms: float | None = None
+    measure: str = ""
+    sampling: str = ""
+    threshold: float | None = None
+    decided_by: str = ""
+    decided_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decision as it lies in the database."""
+
+    decision_id: int
+    batch: int
+    undoes: int | None
+    root: bytes
+    row: Decision = field(repr=False)
+
+
+class Decisions:
+    """The decisions of one folder, in the one database of all folders.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        From :func:`dupkit.database.open_database`.
+    root : bytes
+        Absolute path of the folder of photos.
+    view_connection : sqlite3.Connection, optional
+        A second one, which may lose its last writes when the machine (not the program) stops; for the view.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, root: bytes, *, view_connection: sqlite3.Connection | None = None
+    ) -> None:
+        self.root = root
+        self._connection = connection
+        self._view_connection = view_connection or connection
+
+    def add(self, rows: Iterable[Decision], *, undoes: int | None = None) -> tuple[int, int, int]:
+        """Write one batch and return its number, its first and its last decision_id; durable on return.
+
+        Parameters
+        ----------
+        rows : iterable of Decision
+            At least one.
+        undoes : int, optional
+            The batch that these rows undo.
+        """
+        with transaction(self._connection) as connection:
+            latest = connection.execute("SELECT decision_id, batch FROM decision ORDER BY decision_id DESC LIMIT 1")
+            last_id, batch = latest.fetchone() or (0, 0)
+            connection.executemany(
+                _INSERT,
+                ((batch + 1, undoes, self.root, *(getattr(row, name) for name in _COLUMNS)) for row in rows),
+            )
+            first = last_id + 1
+            last = int(connection.execute("SELECT MAX(decision_id) FROM decision").fetchone()[0])
+        return batch + 1, first, last
+
+    def read(self, *, after: int = 0, until: int = _LAST_ID) -> list[Stored]:
+        """Return the decisions of all folders with ``after < decision_id <= until``, oldest first."""
+        cursor = self._connection.cursor()
+        cursor.row_factory = None
+        rows = cursor.execute(
+            f"{_SELECT} WHERE decision_id > ? AND decision_id <= ? ORDER BY decision_id", (after, until)
+        )
+        return [Stored(row[0], row[1], row[2], row[3], Decision(*row[4:])) for row in rows]
+
+    def remember(self, name: str, value: object) -> bool:
+        """Keep a value of the view (JSON) for this folder; return False where another process was writing."""
+        with suppress(sqlite3.OperationalError):
+            self._view_connection.execute(
+                "INSERT INTO review (root, name, value) VALUES (?, ?, ?) "
+                "ON CONFLICT (root, name) DO UPDATE SET value = excluded.value",
+                (self.root, name, json.dumps(value)),
+            )
+            return True
+        return False
+
+    def recall(self, name: str) -> object:
+        """Return what :meth:`remember` kept, or None."""
+        row = self._connection.execute(
+            "SELECT value FROM review WHERE root = ? AND name = ?", (self.root, name)
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def close(self) -> None:
+        """Close the database."""
+        self._view_connection.close()
+        self._connection.close()
+
+
+def open_decisions(images: pd.DataFrame, *, path: Path | None = None) -> Decisions:
+    """Return the stored decisions for the folder of an images table.
+
+    Parameters
+    ----------
+    images : DataFrame
+        The images table; its ``attrs["root"]`` names the folder.
+    path : Path, optional
+        The database; the one in the state folder where not given.
+
+    Raises
+    ------
+    ValueError
+        ``images`` lost its ``attrs``.
+    dupkit.database.NewerDatabaseError
+        A newer dupkit wrote the database.
+    """
+    root = os.fsencode(table_root(images, "images"))
+    place = state_folder() / FILE_NAME if path is None else path
+    connection = open_database(place)
+    view_connection = open_database(place)
+    # The view changes with every move of the slider. Without an fsync each it survives a killed kernel all the same.
+    view_connection.execute("PRAGMA synchronous = NORMAL")
+    view_connection.execute(f"PRAGMA busy_timeout = {_VIEW_PATIENCE_MS}")
+    return Decisions(connection, root, view_connection=view_connection)
+
+
+def batches_to_undo(stored: Iterable[Stored], root: bytes) -> list[tuple[int, int, int]]:
+    """Return the batches of one folder that are not undone, oldest first: number, first and last decision_id."""
+    found: dict[int, tuple[int, int, int]] = {}
+    for one in stored:
+        if one.root != root:
+            continue
+        if one.undoes is not None:
+            found.pop(one.undoes, None)
+        else:
+            _, first, _ = found.get(one.batch, (0, one.decision_id, 0))
+            found[one.batch] = (one.batch, first, one.decision_id)
+    return list(found.values())
+
+
+def person() -> str:
+    """Return the user's name as decisions record it; '' where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+def now() -> str:
+    """Return the time as decisions record it: UTC, ISO 8601 with microseconds."""
+    return datetime.now(tz=UTC).isoformat(timespec="microseconds")
+
+
+def codes_of(words: Sequence[str]) -> list[int]:
+    """Return the codes of decision words.
+
+    Examples
+    --------
+    >>> codes_of(["approved", ""])
+    [1, 0]
+    """
+    return [DECISION_WORDS.index(word) for word in words]
