@@ -155,6 +155,8 @@ def other_type(head: bytes) -> str:
     for signature, name in _OTHERS:
         if head.startswith(signature):
             return name
+    if head[4:6] in (b"\x11\xaf", b"\x12\xaf"):
+        return "FLI"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
         low = text.lower()
