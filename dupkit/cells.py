@@ -1,59 +1,56 @@
-"""Cells of a CSV file: text that a spreadsheet will not run as a formula, and names kept exactly beside it.
+r"""Cells of a CSV that no spreadsheet takes for a formula, and exact names beside them.
 
-A spreadsheet runs a cell that starts with ``= + - @``, a tab or a carriage return as a formula (OWASP, "CSV
-injection"), and a file's name is anybody's text.
+Excel and LibreOffice run a cell that begins with ``= + - @``, a tab or a carriage return. A quote before it makes it
+text; a name that begins with a quote itself gets another one, so that the way back is exact. The standard library only.
 """
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet read a cell as a formula."""
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def neutral_cell(text: str) -> str:
-    """Return a text with an apostrophe before it where a spreadsheet would run it.
-
-    A text that starts with an apostrophe gets another one, so that :func:`plain_cell` gives every text back.
+    r"""Return a text as a CSV cell that is no formula; different texts give different cells.
 
     Examples
     --------
-    >>> neutral_cell("=HYPERLINK(1).jpg"), neutral_cell("a=b.jpg")
-    ("'=HYPERLINK(1).jpg", 'a=b.jpg')
+    >>> neutral_cell("=cmd()"), neutral_cell("a=b.jpg"), neutral_cell("'=1")
+    ("'=cmd()", 'a=b.jpg', "''=1")
     """
-    return "'" + text if text.startswith((*FORMULA_STARTS, "'")) else text
+    return f"'{text}" if text.startswith((*_FORMULA_STARTS, "'")) else text
 
 
-def plain_cell(cell: str) -> str:
-    """Return the text that :func:`neutral_cell` made a cell of.
+def original_cell(cell: str) -> str:
+    r"""Return the text that a cell of :func:`neutral_cell` stands for.
 
     Examples
     --------
-    >>> plain_cell("'=1"), plain_cell("it's.jpg")
-    ('=1', "it's.jpg")
+    >>> original_cell("'=cmd()"), original_cell("''=1")
+    ('=cmd()', "'=1")
     """
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in (*FORMULA_STARTS, "'") else cell
+    return cell.removeprefix("'")
 
 
 def percent_encoded(path: bytes) -> str:
-    r"""Return a path's exact bytes as text of the characters ``A-Z a-z 0-9 / _ . - ~ %``; no formula ever.
+    r"""Return a path's exact bytes as plain ASCII that no spreadsheet changes.
 
     Examples
     --------
-    >>> percent_encoded(b"-a b\xff.jpg")
-    '%2Da%20b%FF.jpg'
+    >>> percent_encoded("été/=1.jpg".encode()), percent_encoded(b"-x\n\xff")
+    ('%C3%A9t%C3%A9/%3D1.jpg', '%2Dx%0A%FF')
     """
-    text = quote(path)
-    return "%2D" + text[1:] if text.startswith("-") else text
+    text = quote_from_bytes(path, safe="/")
+    return f"%2D{text[1:]}" if text.startswith("-") else text
 
 
-def percent_decoded(text: str) -> bytes:
-    r"""Return the bytes that :func:`percent_encoded` wrote.
+def percent_decoded(cell: str) -> bytes:
+    r"""Return the path that a text of :func:`percent_encoded` stands for.
 
     Examples
     --------
-    >>> percent_decoded("%2Da%20b%FF.jpg")
-    b'-a b\xff.jpg'
+    >>> percent_decoded("%2Dx%0A%FF")
+    b'-x\n\xff'
     """
-    return unquote_to_bytes(text)
+    return unquote_to_bytes(cell)

@@ -7,6 +7,7 @@ order or threshold and ``refresh`` make it anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -194,6 +195,20 @@ class Browsing(traitlets.HasTraits):
         """Return the standing decision of a pair: approved, rejected, skipped, or '' undecided."""
         return DECISION_WORDS[int(self.standing.code[position])]
 
+    def row_of_image(self, image_id: int) -> int:
+        """Return the row of ``images`` that an image stands in.
+
+        Raises
+        ------
+        ValueError
+            There is no such image.
+        """
+        row = int(self.images.index.get_indexer(pd.Index([image_id]))[0])
+        if row < 0:
+            msg = f"image_id: {image_id!r} is no image of this scan; take it from images.index"
+            raise ValueError(msg)
+        return row
+
     # Moving about
 
     def go_to(self, position: int) -> None:
@@ -296,9 +311,9 @@ class Browsing(traitlets.HasTraits):
 
     def _resume(self, threshold: float | None, keeper_rules: Sequence[str] | None, usual: float) -> None:
         kept = self.decisions.recall(self._view_name())
-        view: Mapping[str, object] = kept if isinstance(kept, dict) else {}
+        view: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
         self.keeper_rules = list(keeper_rules or view.get("keeper_rules") or KEEPER_RULES)
-        self.threshold = min(float(threshold if threshold is not None else view.get("threshold", usual)), self.max_rms)
+        self.threshold = float(view.get("threshold", usual)) if threshold is None else threshold
         self.order = view.get("order", "rms")
         self.filters = view.get("filters", {})
         self._make_list()

@@ -57,7 +57,7 @@ class Deciding(Browsing):
         keeper : int, optional
             image_id of the picture to keep, where a person chose it.
         """
-        row = -1 if keeper is None else int(self.images.index.get_loc(keeper))
+        row = -1 if keeper is None else self.row_of_image(keeper)
         self._write(np.array([position]), decision, keepers=np.array([row]))
         self.message = f"{decision.capitalize()}: {self._pair_words(position)}"
 

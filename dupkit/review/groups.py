@@ -108,7 +108,7 @@ def check_threshold(threshold: float) -> float:
 
 def below_threshold(pairs: pd.DataFrame, threshold: float) -> np.ndarray:
     """Return for each pair whether it is below a threshold: strictly, and not one that structure proposed."""
-    return (pairs["rms"].to_numpy() < threshold) & ~proposed_by_structure(pairs)
+    return np.asarray((pairs["rms"].to_numpy() < threshold) & ~proposed_by_structure(pairs))
 
 
 def proposed_by_structure(pairs: pd.DataFrame) -> np.ndarray:
@@ -124,8 +124,8 @@ def image_positions(pairs: pd.DataFrame, images: pd.DataFrame) -> tuple[np.ndarr
     ValueError
         An image of a pair is not in ``images``.
     """
-    first = images.index.get_indexer(pairs["image_a"])
-    second = images.index.get_indexer(pairs["image_b"])
+    first = images.index.get_indexer(pd.Index(pairs["image_a"]))
+    second = images.index.get_indexer(pd.Index(pairs["image_b"]))
     for column, found in (("image_a", first), ("image_b", second)):
         if (found < 0).any():
             row = int(np.argmax(found < 0))

@@ -153,7 +153,7 @@ def _key(images: pd.DataFrame, rule: str) -> np.ndarray:
     if word == "folder":
         return (~below_folder(images["path"], name)).astype(np.int64)
     if word == "resolution":
-        return -images["width"].to_numpy() * images["height"].to_numpy()
+        return np.asarray(-images["width"].to_numpy() * images["height"].to_numpy())
     if word == "size":
         return -images["size_bytes"].to_numpy()
     if word == "oldest":

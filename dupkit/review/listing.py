@@ -99,14 +99,14 @@ class Listing:
             kept = np.flatnonzero(chosen)
             return kept[np.argsort(codes[kept], kind="stable")]
         permutation = self._permutation(order)
-        return permutation[chosen[permutation]]
+        return np.asarray(permutation[chosen[permutation]])
 
     def _shown(self, show: str, threshold: float) -> np.ndarray:
         if show == "below":
             chosen = ~self._by_structure
             chosen[np.searchsorted(self._rms, threshold, side="left") :] = False
             return chosen
-        return self._by_structure.copy() if show == "structure" else np.ones(len(self._rms), dtype=bool)
+        return np.array(self._by_structure) if show == "structure" else np.ones(len(self._rms), dtype=bool)
 
     def _mask(self, name: str, wanted: object, codes: np.ndarray, approved_before: np.ndarray) -> np.ndarray:
         if name == "decision":
@@ -115,7 +115,7 @@ class Listing:
             table = np.zeros(len(DECISION_WORDS), dtype=bool)
             table[plain] = True
             mask = table[codes]
-            return mask | approved_before if "approved before" in words else mask
+            return np.asarray(mask | approved_before if "approved before" in words else mask)
         # The other filters depend on the tables only, and on a few words of the page: they are kept.
         key = (name, repr(wanted))
         if key not in self._masks:
@@ -127,14 +127,14 @@ class Listing:
     def _fixed_mask(self, name: str, wanted: object) -> np.ndarray:
         if name == "rms":
             low, high = (float(str(bound)) for bound in _listed(wanted))
-            return (self._rms >= low) & (self._rms <= high)
+            return np.asarray((self._rms >= low) & (self._rms <= high))
         if name == "verdict":
             codes, words = self.verdict_codes()
             table = np.array([word in _listed(wanted) for word in words], dtype=bool)
-            return table[codes]
+            return np.asarray(table[codes])
         if name == "size_bytes":
             sizes = self._images["size_bytes"].to_numpy()
-            return np.minimum(sizes[self._first], sizes[self._second]) >= int(str(wanted))
+            return np.asarray(np.minimum(sizes[self._first], sizes[self._second]) >= int(str(wanted)))
         paths = self._images["path"]
         inside = np.zeros(len(paths), dtype=bool)
         if name == "name":

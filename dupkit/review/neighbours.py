@@ -14,6 +14,13 @@ from dupkit.review.groups import keepers_and_reasons
 from dupkit.review.keepers import keeper_order
 
 
+MOST_MEMBERS = 500
+"""Largest group that is shown and decided as a whole: nobody looks through more; the threshold is too high then."""
+
+_NEVER_GIVEN_UP = 1 << 40
+"""More than any decision_id."""
+
+
 @dataclass(frozen=True)
 class Group:
     """One group, as the page shows it.
@@ -32,6 +39,11 @@ class Group:
         Largest rms of two members that are a pair in the table, whether below the threshold or not.
     is_chain : bool
         Two members are not a pair below the threshold: only others tie them together.
+    n_images : int
+        How many members there are; more than ``image_ids`` where the group is too large to show (see ``whole``).
+    whole : bool
+        False: of a huge group only the keeper, the pair and its nearest neighbours are listed. Such a group cannot
+        be decided with one key.
     """
 
     image_ids: tuple[int, ...]
@@ -40,6 +52,8 @@ class Group:
     positions: tuple[int, ...]
     largest_rms: float
     is_chain: bool
+    n_images: int
+    whole: bool
 
 
 class Neighbours:
@@ -62,6 +76,10 @@ class Neighbours:
         ).tocsr()
         self._starts, self._rows = graph.indptr, graph.data - 1
 
+    def of(self, image: int) -> np.ndarray:
+        """Return the rows of all pairs of one image, ascending."""
+        return np.sort(self._rows[self._starts[image] : self._starts[image + 1]])
+
     def within(self, members: np.ndarray) -> np.ndarray:
         """Return the rows of all pairs of two members, ascending.
 
@@ -72,7 +90,7 @@ class Neighbours:
         """
         parts = [self._rows[self._starts[member] : self._starts[member + 1]] for member in members.tolist()]
         rows = np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
-        return rows[_among(self._first[rows], members) & _among(self._second[rows], members)]
+        return np.asarray(rows[_among(self._first[rows], members) & _among(self._second[rows], members)])
 
     def connected(self, image: int, rows: np.ndarray) -> np.ndarray:
         """Return the images that some pairs connect with one image, itself too, ascending."""
@@ -80,7 +98,7 @@ class Neighbours:
         a, b = codes[1 : len(rows) + 1], codes[len(rows) + 1 :]
         graph = coo_array((np.ones(len(rows), dtype=np.int8), (a, b)), shape=(len(nodes), len(nodes)))
         _, labels = connected_components(graph, directed=False)
-        return nodes[labels == labels[codes[0]]]
+        return np.asarray(nodes[labels == labels[codes[0]]])
 
     def crossing(self, rows: np.ndarray, weakest: int | None = None) -> np.ndarray:
         """Return the pairs to give up so that a connected group falls into two.
@@ -95,21 +113,22 @@ class Neighbours:
         """
         nodes, codes = np.unique(np.concatenate((self._first[rows], self._second[rows])), return_inverse=True)
         a, b = codes[: len(rows)], codes[len(rows) :]
-        shape = (len(nodes), len(nodes))
-        tree = minimum_spanning_tree(coo_array((np.arange(1, len(rows) + 1), (a, b)), shape=shape).tocsr()).tocoo()
-        edges = np.sort(tree.data.astype(np.int64) - 1)
-        place = len(rows) - 1 if weakest is None else int(np.searchsorted(rows, weakest))
-        # Without the edges from the cut on, walk up from the closest: what still joins the two ends is left out.
-        labels = np.arange(len(nodes))
+        # Join pairs in order of rms, but never the two ends. What is then on either side of the gap is given up.
+        edges = _spanning_order(a, b, len(nodes))
+        place = edges[-1] if weakest is None else int(np.searchsorted(rows, weakest))
         end_a, end_b = a[place], b[place]
-        if weakest is None:
-            end_a, end_b = a[edges[-1]], b[edges[-1]]
-        for edge in edges.tolist():
-            low, high = labels[a[edge]], labels[b[edge]]
-            if {low, high} == {labels[end_a], labels[end_b]}:
-                continue
-            labels[labels == high] = low
-        return rows[(labels[a] == labels[end_a]) != (labels[b] == labels[end_a])]
+        labels = np.arange(len(nodes))
+        for one, other in zip(a.tolist(), b.tolist(), strict=True):
+            kept, given = labels[one], labels[other]
+            if kept != given and {kept, given} != {labels[end_a], labels[end_b]}:
+                labels[labels == given] = kept
+        return np.asarray(rows[(labels[a] == labels[end_a]) != (labels[b] == labels[end_a])])
+
+
+def _spanning_order(a: np.ndarray, b: np.ndarray, n_nodes: int) -> list[int]:
+    weights = np.arange(1, len(a) + 1, dtype=np.float64)
+    tree = minimum_spanning_tree(coo_array((weights, (a, b)), shape=(n_nodes, n_nodes)).tocsr())
+    return [int(weight) - 1 for weight in np.sort(tree.data)]
 
 
 def describe_group(
@@ -119,6 +138,7 @@ def describe_group(
     inside_rms: np.ndarray,
     rules: Sequence[str],
     chosen: np.ndarray | None,
+    n_images: int,
 ) -> Group:
     """Return a group with its keeper and reasons.
 
@@ -136,6 +156,8 @@ def describe_group(
         Keeper rules.
     chosen : ndarray of shape (n_members,), int64, optional
         Choices by hand, smaller is better.
+    n_images : int
+        Members of the group, where it is too large to give them all.
     """
     few = images.iloc[members]
     order = keeper_order(few, rules, chosen=chosen)
@@ -149,7 +171,9 @@ def describe_group(
         reasons=tuple(reasons),
         positions=tuple(connecting.tolist()),
         largest_rms=float(inside_rms.max(initial=0.0)),
-        is_chain=len(connecting) < len(members) * (len(members) - 1) // 2,
+        is_chain=len(connecting) < n_images * (n_images - 1) // 2,
+        n_images=n_images,
+        whole=n_images == len(members),
     )
 
 
@@ -175,8 +199,7 @@ def chosen_by_hand(
     lost = np.zeros(n_images, dtype=bool)
     for side in (first[made], second[made]):
         lost[side[side != winners]] = True
-    # decision_ids are far below 2**40.
-    place[winners] = np.where(lost[winners], -1, -(1 << 40)) - decision_id[made] * np.where(lost[winners], 1, 1)
+    place[winners] = np.where(lost[winners], 0, -_NEVER_GIVEN_UP) - decision_id[made]
     return place
 
 

@@ -28,21 +28,37 @@ class Linkage:
         The two nodes that a merge joins.
     height : ndarray of shape (n_merges,), float64
         rms of the pair that joins them, ascending.
-    parent : ndarray of shape (n_images + n_merges,), int64
-        The node that a node is merged into; -1 at a root.
+    size : ndarray of shape (n_images + n_merges,), int64
+        Images in each node.
+    above : ndarray of shape (n_images,), int64
+        Another image of the larger group that the image's group was merged into; -1 none. A way to the top of few
+        steps, because the smaller group always hangs below the larger one.
+    above_height : ndarray of shape (n_images,), float64
+        rms of that merge.
+    merges, merge_starts : ndarray of int64
+        Merges of the groups that each image is the top of, ascending.
     """
 
     n_images: int
     left: np.ndarray
     right: np.ndarray
     height: np.ndarray
-    parent: np.ndarray
+    size: np.ndarray
+    above: np.ndarray
+    above_height: np.ndarray
+    merges: np.ndarray
+    merge_starts: np.ndarray
 
-    def members(self, image: int, threshold: float) -> np.ndarray:
-        """Return the rows of the images in one image's group below a threshold, ascending; itself alone if in none."""
-        node = image
-        while (above := int(self.parent[node])) >= 0 and self.height[above - self.n_images] < threshold:
-            node = above
+    def node(self, image: int, threshold: float) -> int:
+        """Return the node of an image's group below a threshold; the image itself if it is in none."""
+        while self.above[image] >= 0 and self.above_height[image] < threshold:
+            image = int(self.above[image])
+        own = self.merges[self.merge_starts[image] : self.merge_starts[image + 1]]
+        n_below = int(np.searchsorted(self.height[own], threshold, side="left"))
+        return self.n_images + int(own[n_below - 1]) if n_below else image
+
+    def members(self, node: int) -> np.ndarray:
+        """Return the rows of the images in a node, ascending."""
         found: list[int] = []
         stack = [node]
         while stack:
@@ -50,8 +66,7 @@ class Linkage:
             if node < self.n_images:
                 found.append(node)
             else:
-                merge = node - self.n_images
-                stack += (int(self.left[merge]), int(self.right[merge]))
+                stack += (int(self.left[node - self.n_images]), int(self.right[node - self.n_images]))
         return np.sort(np.array(found, dtype=np.int64))
 
 
@@ -66,30 +81,51 @@ def link_pairs(first: np.ndarray, second: np.ndarray, rms: np.ndarray, n_images:
         Ascending.
     n_images : int
     """
-    # The weight is the pair's place in the order: it breaks ties, and is never 0, which would be no edge at all.
-    weights = np.arange(1, len(rms) + 1, dtype=np.float64)
-    graph = coo_array((weights, (first, second)), shape=(n_images, n_images)).tocsr()
-    tree = minimum_spanning_tree(graph).tocoo()
-    by_weight = np.argsort(tree.data)
-    edges = tree.data[by_weight].astype(np.int64) - 1
+    edges = _spanning_pairs(first, second, n_images)
     n_merges = len(edges)
-    group = list(range(n_images + n_merges))
-    left, right = [0] * n_merges, [0] * n_merges
-    node = n_images
-    for merge, (image_a, image_b) in enumerate(zip(first[edges].tolist(), second[edges].tolist(), strict=True)):
-        one, other = image_a, image_b
-        # Each look-up of a group halves the way to it for the next one.
-        while group[one] != one:
-            group[one] = one = group[group[one]]
-        while group[other] != other:
-            group[other] = other = group[group[other]]
-        left[merge], right[merge] = one, other
-        group[one] = group[other] = node
-        node += 1
-    lefts, rights = np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
-    parent = np.full(n_images + n_merges, -1, dtype=np.int64)
-    parent[lefts] = parent[rights] = n_images + np.arange(n_merges)
-    return Linkage(n_images, lefts, rights, rms[edges], parent)
+    above, above_merge = [-1] * n_images, [0] * n_images
+    node_of = list(range(n_images))
+    size = [1] * n_images + [0] * n_merges
+    left, right, tops = [0] * n_merges, [0] * n_merges, [0] * n_merges
+    ends = zip(first[edges].tolist(), second[edges].tolist(), strict=True)
+    for merge, (image_a, image_b) in enumerate(ends):
+        top, other = image_a, image_b
+        while above[top] >= 0:
+            top = above[top]
+        while above[other] >= 0:
+            other = above[other]
+        if size[node_of[top]] < size[node_of[other]]:
+            top, other = other, top
+        left[merge], right[merge] = node_of[top], node_of[other]
+        node = n_images + merge
+        size[node] = size[node_of[top]] + size[node_of[other]]
+        node_of[top] = node
+        tops[merge] = top
+        above[other], above_merge[other] = top, merge
+    heights = rms[edges]
+    top_of_merge = np.array(tops, dtype=np.int64)
+    merges = np.argsort(top_of_merge, kind="stable")
+    return Linkage(
+        n_images=n_images,
+        left=np.array(left, dtype=np.int64),
+        right=np.array(right, dtype=np.int64),
+        height=heights,
+        size=np.array(size, dtype=np.int64),
+        above=np.array(above, dtype=np.int64),
+        above_height=heights[above_merge] if n_merges else np.zeros(n_images),
+        merges=merges,
+        merge_starts=np.searchsorted(top_of_merge[merges], np.arange(n_images + 1)),
+    )
+
+
+def _spanning_pairs(first: np.ndarray, second: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the rows of the pairs that join two groups when pairs are taken in order, ascending."""
+    if not len(first):
+        return np.zeros(0, dtype=np.int64)
+    # The weight is the pair's place in the order: it breaks ties, and is never 0, which would be no edge at all.
+    weights = np.arange(1, len(first) + 1, dtype=np.float64)
+    graph = coo_array((weights, (first, second)), shape=(n_images, n_images)).tocsr()
+    return np.sort(minimum_spanning_tree(graph).data.astype(np.int64)) - 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +140,10 @@ class ThresholdCounts:
         rms at which each merge happens, ascending.
     groups, files, n_bytes : ndarray of shape (n_merges + 1,), int64
         After so many merges: groups, files that would move and the bytes in them.
+    best_rank : ndarray of shape (n_images + n_merges,), int64
+        Rank of the keeper of each node of the linkage.
+    image_at_rank : ndarray of shape (n_images,), int64
+        The image of each rank.
     moves_at : ndarray of shape (n_images,), float64
         An image would move at every threshold above this one; infinite: at none.
     size_bytes : ndarray of shape (n_images,), int64
@@ -119,6 +159,8 @@ class ThresholdCounts:
     groups: np.ndarray
     files: np.ndarray
     n_bytes: np.ndarray
+    best_rank: np.ndarray
+    image_at_rank: np.ndarray
     moves_at: np.ndarray
     size_bytes: np.ndarray
     folders: list[str]
@@ -206,6 +248,8 @@ def count_thresholds(
         groups=_running(single - 1),
         files=_running(moves[moved].astype(np.int64)),
         n_bytes=_running(sizes[moved]),
+        best_rank=np.array(best, dtype=np.int64),
+        image_at_rank=image_at_rank,
         moves_at=moves_at,
         size_bytes=sizes,
         folders=[str(folder) for folder in folders],
