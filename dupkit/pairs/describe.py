@@ -1,0 +1,137 @@
+"""Pairs -> pairs with a second opinion: same_bytes, structure, transform and verdict filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dupkit.pairs.orientations import ORIENTATION_WORDS
+from dupkit.pairs.parallel import Scheduler
+from dupkit.pairs.structure import Structures, measure_structure
+from dupkit.pairs.verdict import SAME_PIXELS_STRUCTURE, verdicts
+from dupkit.schema import THUMBNAIL_SIDE, check_table
+
+PixelHashes = Callable[[pd.DataFrame, NDArray[np.int64]], pd.Series]
+"""Maps the images table and image_ids to a hash of each picture's decoded upright pixels; '' = none."""
+
+
+def describe_pairs(
+    pairs: pd.DataFrame,
+    images: pd.DataFrame,
+    thumbnails: pd.DataFrame,
+    *,
+    pixel_hashes: PixelHashes | None = None,
+    scheduler: Scheduler = None,
+) -> pd.DataFrame:
+    """Return the pairs with same_bytes, structure, transform and verdict filled in.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        The pairs table.
+    images : DataFrame
+        The images table: content hashes, sizes and orientations come from it.
+    thumbnails : DataFrame
+        The thumbnails table. A pair with an image that has no thumbnail gets no structure.
+    pixel_hashes : callable, optional
+        :func:`dupkit.pixel_hashes`; called once, with the images whose pixels may be equal to another's. Without it
+        no pair is called "same pixels".
+    scheduler : str, optional
+        A dask scheduler; the active one where not given, threads where there is none.
+
+    Returns
+    -------
+    DataFrame
+        A new pairs table, in the order given.
+
+        - same_bytes: equal SHA-256 and equal size; False for empty files and files without a hash.
+        - structure: 0 to 1, how well the grey pictures agree (:mod:`dupkit.pairs.agreement`) once b lies on a; NaN
+          where one is flat.
+        - transform: how b is made from a: "same", "mirrored", "rotated 90" (counter-clockwise), ..., joined with
+          "cropped, about 82 %" (of a's width and height, on average) or "a is cropped, about 82 %".
+        - verdict: see :mod:`dupkit.pairs.verdict`.
+
+    Raises
+    ------
+    ValueError
+        A table is not the schema's, or a pair's image is not in ``images``.
+    """
+    check_table(pairs, "pairs")
+    check_table(images, "images")
+    check_table(thumbnails, "thumbnails")
+    rows_a, rows_b = (_positions(images, pairs[column]) for column in ("image_a", "image_b"))
+    found = _structures(pairs, thumbnails, scheduler)
+    equal = _same_bytes(images, rows_a, rows_b)
+    cropped = np.zeros(len(pairs), bool)
+    same_pixels = _same_pixels(images, rows_a, rows_b, found, equal, pixel_hashes)
+    described = pairs.copy()
+    described["same_bytes"] = pd.array(equal, dtype="boolean")
+    described["structure"] = found.structure
+    words = pd.Series(np.array(ORIENTATION_WORDS)[found.orientation], index=pairs.index, dtype="str")
+    described["transform"] = words.mask(np.isnan(found.structure) & ~equal, "")
+    described["verdict"] = verdicts(equal, same_pixels, found.structure, cropped).to_numpy()
+    described["verdict"] = described["verdict"].astype("str")
+    return described
+
+
+def _positions(images: pd.DataFrame, ids: pd.Series) -> NDArray[np.intp]:
+    positions = images.index.get_indexer(pd.Index(ids))
+    if (positions < 0).any():
+        msg = f"pairs: image_id {ids.iloc[int(np.argmin(positions))]} is not in the images table; pass both of one scan"
+        raise ValueError(msg)
+    return positions
+
+
+def _same_bytes(images: pd.DataFrame, rows_a: NDArray[np.intp], rows_b: NDArray[np.intp]) -> NDArray[np.bool_]:
+    codes, _ = pd.factorize(images["content_hash"])
+    sizes = images["size_bytes"].to_numpy()
+    known = (images["content_hash"] != "").to_numpy() & (sizes > 0)
+    same: NDArray[np.bool_] = (codes[rows_a] == codes[rows_b]) & (sizes[rows_a] == sizes[rows_b]) & known[rows_a]
+    return same
+
+
+def _structures(pairs: pd.DataFrame, thumbnails: pd.DataFrame, scheduler: Scheduler) -> Structures:
+    used = np.union1d(pairs["image_a"].to_numpy(), pairs["image_b"].to_numpy())
+    places = thumbnails.index.get_indexer(pd.Index(used))
+    # A picture without a thumbnail is black here, and so flat: its structure becomes NaN.
+    grey = np.zeros((len(used), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
+    pictures = thumbnails["grey"].to_numpy()
+    for row, place in enumerate(places):
+        if place >= 0:
+            grey[row] = pictures[place]
+    return measure_structure(
+        grey, np.searchsorted(used, pairs["image_a"]), np.searchsorted(used, pairs["image_b"]), scheduler=scheduler
+    )
+
+
+def _same_pixels(
+    images: pd.DataFrame,
+    rows_a: NDArray[np.intp],
+    rows_b: NDArray[np.intp],
+    found: Structures,
+    same_bytes: NDArray[np.bool_],
+    pixel_hashes: PixelHashes | None,
+) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = np.zeros(len(rows_a), bool)
+    if pixel_hashes is None:
+        return same
+    turned = (images["orientation"] >= 5).to_numpy()
+    stored = images[["width", "height"]].to_numpy()
+    upright = np.where(turned[:, None], stored[:, ::-1], stored)
+    possible = np.flatnonzero(
+        ~same_bytes
+        & (upright[rows_a] == upright[rows_b]).all(axis=1)
+        & (found.orientation == 0)
+        & ~(found.structure < SAME_PIXELS_STRUCTURE)
+    )
+    ids = images.index.to_numpy()
+    asked = np.unique(ids[np.concatenate([rows_a[possible], rows_b[possible]])])
+    if len(asked):
+        hashes = pixel_hashes(images, asked)
+        first = hashes.reindex(ids[rows_a[possible]], fill_value="").to_numpy()
+        second = hashes.reindex(ids[rows_b[possible]], fill_value="").to_numpy()
+        same[possible] = (first == second) & (first != "")
+    return same

@@ -1,0 +1,41 @@
+"""Run one function on many argument lists, on whatever dask scheduler is active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from dask.base import compute, get_scheduler
+from dask.delayed import delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+Scheduler = str | None
+"""What dask takes as ``scheduler=``; None: the active one."""
+
+
+def run_tasks(
+    function: Callable[..., Any], shared: Sequence[object], arguments: Iterable[Sequence[object]], scheduler: Scheduler
+) -> list[Any]:
+    """Return ``function(*shared, *each)`` for each argument list, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        Pure; the results do not depend on the scheduler.
+    shared : sequence
+        First arguments of every call: arrays, sent to each worker once.
+    arguments : iterable of sequences
+        The other arguments of each call.
+    scheduler : str, optional
+        As dask's; where None, a ``distributed`` client or a scheduler set in dask's configuration, else threads.
+
+    Notes
+    -----
+    BLAS is held to one thread while the tasks run, because dask's threads already use every core.
+    """
+    together = [delayed(value, traverse=False) for value in shared]
+    call = delayed(function, pure=False, traverse=False)
+    tasks = [call(*together, *each) for each in arguments]
+    active = get_scheduler()  # type: ignore[no-untyped-call]
+    with threadpool_limits(1):
+        return list(compute(*tasks, scheduler=scheduler or active or "threads"))  # type: ignore[no-untyped-call]
