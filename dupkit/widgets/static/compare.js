@@ -1,0 +1,272 @@
+/* Two pictures on a stage: side by side, blinking, split, their difference; zoom and pan are locked together. */
+
+const LAYOUTS = [["side", "Side by side"], ["blink", "Blink"], ["split", "Split"], ["difference", "Difference"]];
+
+/** Milliseconds that each picture stands while they blink by themselves. */
+const BLINK = 450;
+
+/** Side of the canvas on which the difference is computed, pixels. */
+const DIFFERENCE_SIDE = 900;
+
+class Compare {
+  constructor(page, viewer) {
+    this.page = page;
+    this.viewer = viewer;
+    this.layout = "side";
+    this.zoom = 1;
+    this.centre = [0.5, 0.5];
+    this.paneA = element("div", { class: "dupkit-pane dupkit-pane-a" });
+    this.paneB = element("div", { class: "dupkit-pane dupkit-pane-b" });
+    this.canvas = element("canvas", { class: "dupkit-difference", "aria-label": "Difference of the two pictures" });
+    this.caption = element("div", { class: "dupkit-caption" });
+    this.splitter = element("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Split position", class: "dupkit-splitter", on: { input: () => this.place() } });
+    this.splitter.addEventListener("pointerup", () => page.focus());
+    this.stage = element("div", { class: "dupkit-stage" }, this.paneA, this.paneB, this.canvas, this.splitter, this.caption);
+    this.stage.addEventListener("pointerdown", (event) => this.drag(event));
+    this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.stage.addEventListener("dblclick", () => this.toggleReal());
+    this.buttons = LAYOUTS.map(([layout, words]) => button(words, () => { this.setLayout(layout); page.focus(); }, { "aria-pressed": "false", class: "dupkit-link", "data-layout": layout }));
+    this.zoomWords = element("span", { class: "dupkit-muted dupkit-zoom-words" });
+    this.bar = element(
+      "div",
+      { class: "dupkit-compare-bar", role: "toolbar", "aria-label": "How to compare" },
+      ...this.buttons,
+      element("span", { class: "dupkit-gap" }),
+      this.zoomWords,
+      button("Fit", () => { this.fit(); page.focus(); }, { class: "dupkit-link" }),
+      button("100 %", () => { this.toReal(); page.focus(); }, { class: "dupkit-link" }),
+    );
+    this.node = element("div", { class: "dupkit-compare" }, this.bar, this.stage);
+    this.setLayout("side");
+    this.sizes = new ResizeObserver(() => this.place());
+    this.sizes.observe(this.stage);
+  }
+
+  stacked() {
+    return this.layout !== "side";
+  }
+
+  /** Put a pair's pictures on the stage; resolves when both stand there. */
+  show(pair, side) {
+    this.fit();
+    this.real = false;
+    const put = async (pane, image, letter) => {
+      const entry = this.page.pictures.want(image, side, 0);
+      if (entry.image) return this.put(pane, entry.image, image);
+      pane.replaceChildren(element("span", { class: "dupkit-waiting", text: "…" }));
+      pane.dataset.image = "";
+      try {
+        const ready = await entry.ready;
+        if (this.viewer.pair === pair) this.put(pane, ready, image);
+      } catch (problem) {
+        if (this.viewer.pair === pair) pane.replaceChildren(element("span", { class: "dupkit-waiting", text: `${letter}: ${problem.message}` }));
+      }
+      return undefined;
+    };
+    const shown = Promise.all([put(this.paneA, pair.a.image, "A"), put(this.paneB, pair.b.image, "B")]);
+    shown.then(() => this.viewer.pair === pair && this.place());
+    return shown;
+  }
+
+  put(pane, picture, image) {
+    pane.replaceChildren(picture);
+    pane.dataset.image = image;
+    this.place();
+  }
+
+  setLayout(layout) {
+    this.layout = layout;
+    this.stage.dataset.layout = layout;
+    for (const each of this.buttons) each.setAttribute("aria-pressed", String(each.dataset.layout === layout));
+    clearInterval(this.blinking);
+    this.showsB = false;
+    if (layout === "blink") this.blinking = setInterval(() => this.flick(), BLINK);
+    this.place();
+  }
+
+  /** Change to a layout, or back to side by side if it is on. */
+  toggleLayout(layout) {
+    this.setLayout(this.layout === layout ? "side" : layout);
+  }
+
+  flick() {
+    if (!this.stage.isConnected) clearInterval(this.blinking);
+    this.showsB = !this.showsB;
+    this.place();
+  }
+
+  /** Stop the blinking by itself and show the other picture. */
+  hold() {
+    if (this.layout !== "blink") this.setLayout("blink");
+    clearInterval(this.blinking);
+    this.flick();
+  }
+
+  /** Lay the two pictures out: layer B's part, both pictures' zoom and place, the caption. */
+  place() {
+    const { layout } = this;
+    const split = Number(this.splitter.value);
+    this.paneB.style.clipPath = layout === "split" ? `inset(0 0 0 ${split}%)` : "none";
+    this.paneB.style.visibility = layout === "blink" && !this.showsB ? "hidden" : "visible";
+    this.paneA.style.visibility = layout === "blink" && this.showsB ? "hidden" : "visible";
+    this.stage.style.setProperty("--split", `${split}%`);
+    for (const pane of [this.paneA, this.paneB]) {
+      const picture = pane.querySelector("img");
+      if (!picture) continue;
+      const [x, y] = this.centre;
+      picture.style.transform = `scale(${this.zoom}) translate(${(0.5 - x) * 100}%, ${(0.5 - y) * 100}%)`;
+      picture.style.imageRendering = this.zoom > 4 ? "pixelated" : "auto";
+    }
+    this.canvas.hidden = layout !== "difference";
+    this.splitter.hidden = layout !== "split";
+    this.zoomWords.textContent = this.zoom === 1 ? "" : `${Math.round((100 * this.zoom) / this.realZoom())} % of A's pixels`;
+    this.caption.textContent = { side: "", blink: this.showsB ? "B" : "A", split: "A | B", difference: "" }[layout];
+    if (layout === "difference") this.drawDifference();
+  }
+
+  pictureOf(pane) {
+    const picture = pane.querySelector("img");
+    return picture && picture.naturalWidth ? picture : null;
+  }
+
+  /** Compute where the pictures differ: |A - B|, four times brighter, and how much on average. */
+  drawDifference() {
+    const [a, b] = [this.pictureOf(this.paneA), this.pictureOf(this.paneB)];
+    if (!a || !b) return;
+    const key = `${a.src} ${b.src}`;
+    this.canvas.style.transform = a.style.transform;
+    if (this.drawn === key) {
+      this.caption.textContent = this.differenceWords;
+      return;
+    }
+    this.drawn = key;
+    const scale = Math.min(1, DIFFERENCE_SIDE / Math.max(a.naturalWidth, a.naturalHeight));
+    const [width, height] = [Math.max(1, Math.round(a.naturalWidth * scale)), Math.max(1, Math.round(a.naturalHeight * scale))];
+    Object.assign(this.canvas, { width, height });
+    const context = this.canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(a, 0, 0, width, height);
+    context.globalCompositeOperation = "difference";
+    context.drawImage(b, 0, 0, width, height);
+    context.globalCompositeOperation = "source-over";
+    const pixels = context.getImageData(0, 0, width, height);
+    let sum = 0;
+    for (let i = 0; i < pixels.data.length; i += 4) {
+      for (let channel = i; channel < i + 3; channel += 1) {
+        sum += pixels.data[channel];
+        pixels.data[channel] *= 4;
+      }
+    }
+    context.putImageData(pixels, 0, 0);
+    const mean = sum / (3 * width * height);
+    const shapes = Math.abs(a.naturalWidth / a.naturalHeight - b.naturalWidth / b.naturalHeight) > 0.01 ? ", B stretched to A's shape" : "";
+    this.differenceWords = `difference x 4, on average ${mean.toFixed(1)} of 255${shapes}`;
+    this.caption.textContent = this.differenceWords;
+  }
+
+  /** Return the zoom at which one pixel of A's file is one pixel of the screen. */
+  realZoom() {
+    const pair = this.viewer?.pair;
+    const box = this.paneA.getBoundingClientRect();
+    if (!pair || !box.width || !pair.a.width) return 1;
+    const fitted = Math.min(box.width / pair.a.width, box.height / pair.a.height);
+    return 1 / (fitted * (window.devicePixelRatio || 1));
+  }
+
+  fit() {
+    this.zoom = 1;
+    this.centre = [0.5, 0.5];
+    this.place();
+  }
+
+  /** Zoom so that A's file pixels are the screen's, and fetch the real pixels of both. */
+  async toReal() {
+    const { pair } = this.viewer;
+    if (!pair) return;
+    this.setZoom(this.realZoom());
+    await this.loadReal();
+  }
+
+  toggleReal() {
+    if (this.zoom === 1) this.toReal();
+    else this.fit();
+  }
+
+  async loadReal() {
+    const { pair } = this.viewer;
+    if (this.real || !pair) return;
+    this.real = true;
+    await Promise.all([[this.paneA, pair.a], [this.paneB, pair.b]].map(async ([pane, side]) => {
+      try {
+        const picture = await this.page.pictures.want(side.image, 0, 0).ready;
+        if (this.viewer.pair === pair) this.put(pane, picture, side.image);
+      } catch (problem) {
+        this.page.say(problem.message, true);
+      }
+    }));
+    this.stage.dataset.real = String(this.viewer.pair === pair);
+  }
+
+  setZoom(zoom, at = null) {
+    const next = Math.min(Math.max(zoom, 1), Math.max(8, 8 * this.realZoom()));
+    if (at) {
+      // The point below the pointer stays where it is.
+      const [x, y] = at;
+      this.centre = [this.centre[0] + x * (1 / this.zoom - 1 / next), this.centre[1] + y * (1 / this.zoom - 1 / next)];
+    }
+    this.zoom = next;
+    this.keepInside();
+    this.place();
+    if (this.zoom > 2) this.loadReal();
+  }
+
+  keepInside() {
+    const half = 0.5 / this.zoom;
+    this.centre = this.centre.map((value) => Math.min(Math.max(value, half), 1 - half));
+  }
+
+  paneAt(event) {
+    const box = (event.target.closest(".dupkit-pane") ?? this.paneA).getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width - 0.5, (event.clientY - box.top) / box.height - 0.5];
+  }
+
+  wheel(event) {
+    // At fit the wheel scrolls the notebook; with Ctrl, or once zoomed, it zooms.
+    if (this.zoom === 1 && !event.ctrlKey) return;
+    event.preventDefault();
+    this.setZoom(this.zoom * Math.exp(-event.deltaY / 400), this.paneAt(event));
+  }
+
+  drag(event) {
+    if (event.button !== 0 || event.target === this.splitter) return;
+    const move = this.layout === "split" && this.zoom === 1 ? (moved) => this.moveSplit(moved) : this.pan(event);
+    if (!move) return;
+    event.preventDefault();
+    this.page.focus();
+    this.stage.setPointerCapture(event.pointerId);
+    this.stage.addEventListener("pointermove", move);
+    this.stage.addEventListener("lostpointercapture", () => this.stage.removeEventListener("pointermove", move), { once: true });
+  }
+
+  moveSplit(moved) {
+    const box = this.stage.getBoundingClientRect();
+    this.splitter.value = (100 * (moved.clientX - box.left)) / box.width;
+    this.place();
+  }
+
+  pan(event) {
+    if (this.zoom === 1) return null;
+    const [x, y] = [event.clientX, event.clientY];
+    const start = this.centre;
+    const box = this.paneA.getBoundingClientRect();
+    return (moved) => {
+      this.centre = [start[0] - (moved.clientX - x) / (box.width * this.zoom), start[1] - (moved.clientY - y) / (box.height * this.zoom)];
+      this.keepInside();
+      this.place();
+    };
+  }
+
+  close() {
+    clearInterval(this.blinking);
+    this.sizes.disconnect();
+  }
+}

@@ -1,0 +1,98 @@
+/* Pictures by image id: asked for once, kept as object URLs, the least recently shown forgotten first. */
+
+/** Pictures kept: ten pairs ahead, ten behind, the list's rows. */
+const KEPT_LARGE = 48;
+const KEPT_SMALL = 600;
+
+/** Questions for pictures under way at once; further ones wait here, where a more urgent one can overtake them. */
+const UNDER_WAY = 3;
+
+/** Largest side of a picture in the list, pixels. */
+const SMALL_SIDE = 96;
+
+class Pictures {
+  constructor(channel) {
+    this.channel = channel;
+    this.large = new Map();
+    this.small = new Map();
+    this.queue = [];
+    this.n_under_way = 0;
+  }
+
+  shelf(side) {
+    return side === SMALL_SIDE ? this.small : this.large;
+  }
+
+  /** Return the entry of a picture: `ready` resolves to its decoded Image element, `image` is it once it is there. */
+  want(image, side, urgency) {
+    const shelf = this.shelf(side);
+    const key = `${image}:${side}`;
+    let entry = shelf.get(key);
+    if (entry) {
+      shelf.delete(key); // to the end: shown last, forgotten last
+      shelf.set(key, entry);
+      entry.urgency = Math.min(entry.urgency, urgency);
+      return entry;
+    }
+    entry = { key, id: image, side, urgency, image: null, url: null, facts: null };
+    entry.ready = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+    entry.ready.catch(() => {});
+    shelf.set(key, entry);
+    this.queue.push(entry);
+    this.forget(shelf, side === SMALL_SIDE ? KEPT_SMALL : KEPT_LARGE);
+    this.work();
+    return entry;
+  }
+
+  /** Drop waiting questions of one urgency: the ten next pairs have changed. */
+  dropWaiting(urgency) {
+    const dropped = this.queue.filter((entry) => entry.urgency === urgency);
+    this.queue = this.queue.filter((entry) => entry.urgency !== urgency);
+    for (const entry of dropped) this.shelf(entry.side).delete(entry.key);
+  }
+
+  work() {
+    this.queue.sort((a, b) => a.urgency - b.urgency);
+    while (this.queue.length && (this.n_under_way < UNDER_WAY || this.queue[0].urgency === 0)) this.load(this.queue.shift());
+  }
+
+  async load(entry) {
+    this.n_under_way += 1;
+    try {
+      const answer = await this.channel.ask("picture", { image: entry.id, side: entry.side });
+      entry.url = URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/jpeg" }));
+      const image = new Image();
+      image.draggable = false;
+      image.alt = "";
+      image.src = entry.url;
+      await image.decode();
+      entry.image = image;
+      entry.resolve(image);
+    } catch (problem) {
+      this.shelf(entry.side).delete(entry.key);
+      entry.reject(problem);
+    } finally {
+      this.n_under_way -= 1;
+      this.work();
+    }
+  }
+
+  forget(shelf, kept) {
+    for (const [key, entry] of shelf) {
+      if (shelf.size <= kept) break;
+      if (entry.image && entry.image.isConnected) continue;
+      shelf.delete(key);
+      this.queue = this.queue.filter((waiting) => waiting !== entry);
+      if (entry.url) URL.revokeObjectURL(entry.url);
+    }
+  }
+
+  /** Forget everything: the files have moved, or the page closes. */
+  clear() {
+    for (const shelf of [this.large, this.small]) {
+      for (const entry of shelf.values()) if (entry.url) URL.revokeObjectURL(entry.url);
+      shelf.clear();
+    }
+    this.queue = [];
+  }
+}
