@@ -115,9 +115,9 @@ class Browsing(traitlets.HasTraits):
         counted = ~self.by_structure
         self._counted_rms = self.rms[counted]
         self._linkage = link_pairs(self.first[counted], self.second[counted], self._counted_rms, len(images))
-        self._listing = Listing(pairs, images, self.first, self.second, self.by_structure)
         self.decisions = open_decisions(images) if decisions is None else decisions
         self.standing = Standing(images, self.first, self.second, self.decisions.root)
+        self._listing = Listing(pairs, images, self.first, self.second, self.by_structure, self.standing.by_images)
         self._batches: list[tuple[int, int, int]] = []
         self._seen = 0
         self._ready = False

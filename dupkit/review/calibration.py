@@ -1,11 +1,39 @@
-"""What decisions teach about thresholds."""
+"""What decisions teach about thresholds: how precise each band of rms is, and how sure that is.
+
+Pairs are sorted into bands of rms. The decided pairs of a band stand for its undecided ones, which holds where they
+were looked at one by one and not picked because they looked right: steps that decide many pairs by a rule count as
+known, but say nothing about the others. :func:`choose_next` picks pairs for which it holds by construction.
+
+Notes
+-----
+``low`` and ``high`` of a band are Wilson's score interval (Wilson, 1927). Expected false pairs come from draws of each
+band's precision (Beta posterior under Jeffreys' prior), made monotone by projection (Lin and Dunson, 2014): precision
+does not rise with rms. The undecided pairs of a band are then binomial. The draws are seeded: the same decisions give
+the same numbers.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
+import pandas as pd
 
 BANDS_TO_THRESHOLD = 5
 """Bands of rms from 0 to the measure's usual threshold: 100 wide for rms, which forty decisions can still fill."""
+
+Z_95 = 1.959964
+"""Standard normal deviate that leaves 2.5 % on either side."""
+
+N_DRAWS = 2000
+"""Draws of each band's precision: the 2.5 % quantile then rests on 50 of them."""
+
+_JEFFREYS = 0.5
+_APPROVED, _REJECTED = 1, 2
+
+_SEED = 20_061
+"""Any number: it only has to stay the same."""
 
 
 def band_edges(threshold: float, max_rms: float) -> np.ndarray:
@@ -29,3 +57,265 @@ def band_edges(threshold: float, max_rms: float) -> np.ndarray:
     inner = np.arange(1, int(np.ceil(max_rms / width)) + 1) * width
     edges = np.concatenate(([0.0, min(1.0, width / 2)], inner[inner < max_rms], [max_rms]))
     return np.unique(edges[edges <= max_rms])
+
+
+def wilson_interval(n_approved: np.ndarray, n_decided: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % score interval of a proportion; 0 to 1 where nothing was decided.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(np.array([10, 0]), np.array([10, 0]))
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.72, 0.0], [1.0, 1.0])
+    """
+    n = np.maximum(n_decided, 1).astype(np.float64)
+    share = n_approved / n
+    middle = share + Z_95**2 / (2 * n)
+    half = Z_95 * np.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
+    scale = 1 + Z_95**2 / n
+    low = np.where(n_decided > 0, np.maximum((middle - half) / scale, 0.0), 0.0)
+    high = np.where(n_decided > 0, np.minimum((middle + half) / scale, 1.0), 1.0)
+    return low, high
+
+
+def falling_fit(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the closest values that do not rise from band to band (least squares with weights).
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bands,) or (n_draws, n_bands)
+    weights : ndarray of shape (n_bands,)
+        Positive.
+
+    Examples
+    --------
+    >>> falling_fit(np.array([0.9, 0.5, 0.7]), np.ones(3)).round(3).tolist()
+    [0.9, 0.6, 0.6]
+    """
+    n_bands = len(weights)
+    sums = np.concatenate((np.zeros((*values.shape[:-1], 1)), np.cumsum(values * weights, axis=-1)), axis=-1)
+    totals = np.concatenate(([0.0], np.cumsum(weights)))
+    fit = np.empty(values.shape)
+    for band in range(n_bands):
+        # Min-max formula: the smallest, over starts up to here, of the largest mean of a run that begins there.
+        runs = [
+            np.max(
+                (sums[..., band + 1 :] - sums[..., start : start + 1]) / (totals[band + 1 :] - totals[start]), axis=-1
+            )
+            for start in range(band + 1)
+        ]
+        fit[..., band] = np.min(runs, axis=0)
+    return fit
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Decisions by band of rms.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (n_bands + 1,), float64
+        Bands are [left, right).
+    rms : ndarray of float64
+        Of all pairs that count, ascending.
+    code : ndarray of int8
+        0 undecided, 1 approved, 2 rejected, others: undecided too.
+    looked_at : ndarray of bool
+        Decided by a person's eye, not by a rule.
+    """
+
+    edges: np.ndarray
+    rms: np.ndarray
+    code: np.ndarray
+    looked_at: np.ndarray
+
+    @cached_property
+    def n_looked_at(self) -> int:
+        """How many pairs a person saw and approved or rejected."""
+        return int(np.count_nonzero(self.looked_at & self._decided))
+
+    @cached_property
+    def _decided(self) -> np.ndarray:
+        return np.asarray((self.code == _APPROVED) | (self.code == _REJECTED))
+
+    @cached_property
+    def _undecided_rms(self) -> np.ndarray:
+        return np.asarray(self.rms[~self._decided])
+
+    @cached_property
+    def _approved(self) -> np.ndarray:
+        return self._looked(_APPROVED)
+
+    @cached_property
+    def _rejected(self) -> np.ndarray:
+        return self._looked(_REJECTED)
+
+    @cached_property
+    def _fit(self) -> np.ndarray:
+        weights = self._approved + self._rejected + 2 * _JEFFREYS
+        return falling_fit((self._approved + _JEFFREYS) / weights, weights)
+
+    @cached_property
+    def _draws(self) -> np.ndarray:
+        rng = np.random.default_rng(_SEED)
+        size = (N_DRAWS, len(self._approved))
+        drawn = rng.beta(self._approved + _JEFFREYS, self._rejected + _JEFFREYS, size=size)
+        return falling_fit(drawn, self._approved + self._rejected + 2 * _JEFFREYS)
+
+    def _looked(self, code: int) -> np.ndarray:
+        rows = np.flatnonzero(self.looked_at & (self.code == code))
+        return np.asarray(np.diff(np.searchsorted(self.rms[rows], self.edges)))
+
+    def bands(self) -> pd.DataFrame:
+        """Return a row for each band: what was decided, its precision and how sure that is.
+
+        Columns: rms_left, rms_right, n_approved, n_rejected (looked at), precision (NaN where none), low and high
+        (95 %), n_pairs (all), fit (precision made monotone, also where nothing was decided).
+        """
+        approved, rejected = self._approved, self._rejected
+        decided = approved + rejected
+        low, high = wilson_interval(approved, decided)
+        with np.errstate(invalid="ignore"):
+            precision = np.where(decided > 0, approved / np.maximum(decided, 1), np.nan)
+        return pd.DataFrame(
+            {
+                "rms_left": self.edges[:-1],
+                "rms_right": self.edges[1:],
+                "n_approved": approved,
+                "n_rejected": rejected,
+                "precision": precision,
+                "low": low,
+                "high": high,
+                "n_pairs": np.diff(np.searchsorted(self.rms, self.edges)),
+                "fit": self._fit,
+            }
+        )
+
+    def expected_false(self, threshold: float) -> dict[str, float]:
+        """Return how many pairs below a threshold are false: ``n_pairs``, ``expected``, ``low``, ``high`` (95 %).
+
+        ``expected`` is NaN while nothing was looked at. ``precision``, ``precision_low`` and ``precision_high`` say the
+        same as shares.
+        """
+        n_pairs = int(np.searchsorted(self.rms, threshold, side="left"))
+        known, rest = self._known_and_rest(np.array([threshold]))
+        if not self.n_looked_at:
+            expected, low, high = np.nan, float(known[0]), float(known[0] + rest[0].sum())
+        else:
+            rng = np.random.default_rng(_SEED + 1)
+            false = known[0] + rng.binomial(rest[0], 1 - self._draws).sum(axis=1)
+            expected = float(known[0] + rest[0] @ (1 - self._fit))
+            low, high = (float(value) for value in np.quantile(false, (0.025, 0.975)))
+        share = 1 / n_pairs if n_pairs else np.nan
+        return {
+            "n_pairs": n_pairs,
+            "expected": expected,
+            "low": low,
+            "high": high,
+            "precision": 1 - expected * share,
+            "precision_low": 1 - high * share,
+            "precision_high": 1 - low * share,
+        }
+
+    def suggest_threshold(self, precision: float) -> dict[str, float]:
+        """Return two thresholds for a wished share of true pairs below them, whole numbers.
+
+        ``exact``: the largest one that keeps the precision even at the lower end of the 95 % interval; ``maybe``: the
+        largest one that is expected to keep it. 0 where no threshold does, NaN while nothing was looked at.
+
+        Raises
+        ------
+        ValueError
+            ``precision`` is not between 0 and 1.
+        """
+        if not 0 < precision <= 1:
+            msg = f"precision: {precision!r} is not allowed; it must be above 0 and up to 1, 0.95 say"
+            raise ValueError(msg)
+        if not self.n_looked_at:
+            return {"exact": np.nan, "maybe": np.nan}
+        thresholds = np.arange(1, int(self.edges[-1]) + 1)
+        n_pairs = np.searchsorted(self.rms, thresholds, side="left")
+        known, rest = self._known_and_rest(thresholds)
+        share = 1 / np.maximum(n_pairs, 1)
+        drawn = known[:, None] + rest @ (1 - self._draws).T
+        worst = 1 - np.quantile(drawn, 0.975, axis=1) * share
+        likely = 1 - (known + rest @ (1 - self._fit)) * share
+        return {
+            "exact": _last(thresholds, (n_pairs > 0) & (worst >= precision)),
+            "maybe": _last(thresholds, (n_pairs > 0) & (likely >= precision)),
+        }
+
+    def choose_next(self, n: int, skip: np.ndarray) -> np.ndarray:
+        """Return up to ``n`` places in ``rms`` to look at next, ascending: most where the interval is widest.
+
+        Parameters
+        ----------
+        n : int
+        skip : ndarray of bool
+            Places that need no look.
+        """
+        approved, rejected = self._approved, self._rejected
+        decided = approved + rejected
+        share = (approved + _JEFFREYS) / (decided + 2 * _JEFFREYS)
+        open_places = np.flatnonzero(~self._decided & ~skip)
+        bounds = np.searchsorted(self.rms[open_places], self.edges)
+        room = np.diff(bounds)
+        taken = np.zeros(len(room), dtype=np.int64)
+        for _ in range(min(n, int(room.sum()))):
+            low, high = wilson_interval(share * (decided + taken), decided + taken)
+            width = np.where(taken < room, high - low, -1.0)
+            taken[int(np.argmax(width))] += 1
+        # Within a band: evenly spaced from a random start, so that they stand for the band.
+        rng = np.random.default_rng((_SEED, int(decided.sum())))
+        chosen = [
+            open_places[
+                bounds[band] + np.floor((np.arange(count) + rng.random()) * room[band] / count).astype(np.int64)
+            ]
+            for band, count in enumerate(taken.tolist())
+            if count
+        ]
+        return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+
+    def precision_words(self, threshold: float) -> str:
+        """Return what decisions say about a threshold, for people.
+
+        Examples
+        --------
+        >>> rms = np.arange(4.0)
+        >>> seen = Calibration(np.array([0.0, 1.0, 4.0]), rms, np.array([1, 0, 1, 2]), rms < 4)
+        >>> seen.precision_words(3)
+        'precision below 3: 83 % (67 to 100) · about 0.5 false among 3 (95 %: 0 to 1)'
+        """
+        if not self.n_looked_at:
+            return "precision: not known before pairs are decided"
+        seen = self.expected_false(threshold)
+        if not seen["n_pairs"]:
+            return f"no pair below {threshold:g}"
+        low, high = 100 * seen["precision_low"], 100 * seen["precision_high"]
+        digits = 0 if seen["expected"] >= 10 or seen["expected"] == 0 else 1
+        return (
+            f"precision below {threshold:g}: {100 * seen['precision']:.0f} % ({low:.0f} to {high:.0f}) · about "
+            f"{seen['expected']:,.{digits}f} false among {seen['n_pairs']:,.0f} "
+            f"(95 %: {seen['low']:,.0f} to {seen['high']:,.0f})"
+        )
+
+    def suggestion_words(self, precision: float) -> str:
+        """Return the suggested thresholds for a wished precision, for people."""
+        found = self.suggest_threshold(precision)
+        if np.isnan(found["maybe"]):
+            return "no suggestion before pairs are decided"
+        return (
+            f"for {100 * precision:g} % true pairs: {found['exact']:.0f} is safe (lower end of the 95 % interval), "
+            f"{found['maybe']:.0f} is likely"
+        )
+
+    def _known_and_rest(self, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pairs known to be false below each threshold, and by band those that nobody decided."""
+        known = np.searchsorted(self.rms[self.code == _REJECTED], thresholds, side="left")
+        caps = np.minimum(self.edges[None, :], thresholds[:, None])
+        return known, np.diff(np.searchsorted(self._undecided_rms, caps, side="left"), axis=1)
+
+
+def _last(thresholds: np.ndarray, holds: np.ndarray) -> float:
+    found = np.flatnonzero(holds)
+    return float(thresholds[found[-1]]) if len(found) else 0.0

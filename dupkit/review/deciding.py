@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from dupkit.review.browsing import Browsing
@@ -73,16 +75,11 @@ class Deciding(Browsing):
             if position < 0 or first <= self.standing.own_id[position] <= last:
                 rows.append(self._again(stored.row))
         if rows:
-            _, new_first, new_last = self.decisions.add(rows, undoes=batch)
-            self._saw(new_first, new_last)
-            touched = self.standing.load(
-                [Stored(new_first + k, 0, batch, self.decisions.root, row) for k, row in enumerate(rows)]
-            )
+            touched = self._write_rows(rows, undoes=batch)
             if len(rows) == 1 and len(touched):
                 self.current = int(touched[0])
         self._batches.pop()
         self.message = f"Undone: {len(rows):,} decision{'s' if len(rows) != 1 else ''}"
-        self.revision += 1
         return True
 
     def _again(self, row: Decision) -> Decision:
@@ -110,10 +107,37 @@ class Deciding(Browsing):
             raise ValueError(msg)
         if not len(positions):
             return
-        paths, hashes = self._path, self._hash
+        batch, first, last = self.decisions.add(self._rows(positions, decision, keepers))
+        self._batches.append((batch, first, last))
+        self._saw(first, last)
+        self.standing.record(positions, np.full(len(positions), code, dtype=np.int8), keepers, first)
+        self.revision += 1
+
+    def _write_rows(self, rows: list[Decision], *, undoes: int | None = None) -> np.ndarray:
+        """Write rows made elsewhere as one batch and return the positions that they touch."""
+        batch, first, last = self.decisions.add(rows, undoes=undoes)
+        self._saw(first, last)
+        touched = self.standing.load(
+            [Stored(first + place, batch, undoes, self.decisions.root, row) for place, row in enumerate(rows)]
+        )
+        if undoes is None:
+            self._batches.append((batch, first, last))
+        self.revision += 1
+        return touched
+
+    def _rows(self, positions: np.ndarray, decision: str, keepers: np.ndarray) -> Iterator[Decision]:
         who, when = person(), now()
-        rows = (
-            Decision(
+        paths, hashes, standing = self._path, self._hash, self.standing
+        for a, b, keeper, was, keeper_was, rms in zip(
+            self.first[positions].tolist(),
+            self.second[positions].tolist(),
+            keepers.tolist(),
+            standing.code[positions].tolist(),
+            standing.keeper[positions].tolist(),
+            self.rms[positions].tolist(),
+            strict=True,
+        ):
+            yield Decision(
                 paths[a],
                 paths[b],
                 hashes[a],
@@ -129,21 +153,6 @@ class Deciding(Browsing):
                 decided_by=who,
                 decided_at=when,
             )
-            for a, b, keeper, was, keeper_was, rms in zip(
-                self.first[positions].tolist(),
-                self.second[positions].tolist(),
-                keepers.tolist(),
-                self.standing.code[positions].tolist(),
-                self.standing.keeper[positions].tolist(),
-                self.rms[positions].tolist(),
-                strict=True,
-            )
-        )
-        batch, first, last = self.decisions.add(rows)
-        self._batches.append((batch, first, last))
-        self._saw(first, last)
-        self.standing.record(positions, np.full(len(positions), code, dtype=np.int8), keepers, first)
-        self.revision += 1
 
     def _saw(self, first: int, last: int) -> None:
         # Rows of other processes in between are read by the next refresh, ours then a second time, in their order.

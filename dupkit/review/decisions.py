@@ -10,10 +10,12 @@ import getpass
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +52,7 @@ _INSERT = (
     f"INSERT INTO decision (batch, undoes, root, {', '.join(_COLUMNS)}) "
     f"VALUES (?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
 )
+_values = attrgetter(*_COLUMNS)
 _SELECT = f"SELECT decision_id, batch, undoes, root, {', '.join(_COLUMNS)} FROM decision"
 
 
@@ -102,6 +105,8 @@ class Decisions:
     ) -> None:
         self.root = root
         self._connection = connection
+        # JupyterLab may answer the page in another thread than that of the cells.
+        self._lock = threading.RLock()
         self._view_connection = view_connection or connection
 
     def add(self, rows: Iterable[Decision], *, undoes: int | None = None) -> tuple[int, int, int]:
@@ -114,12 +119,12 @@ class Decisions:
         undoes : int, optional
             The batch that these rows undo.
         """
-        with transaction(self._connection) as connection:
+        with self._lock, transaction(self._connection) as connection:
             latest = connection.execute("SELECT decision_id, batch FROM decision ORDER BY decision_id DESC LIMIT 1")
             last_id, batch = latest.fetchone() or (0, 0)
             connection.executemany(
                 _INSERT,
-                ((batch + 1, undoes, self.root, *(getattr(row, name) for name in _COLUMNS)) for row in rows),
+                ((batch + 1, undoes, self.root, *_values(row)) for row in rows),
             )
             first = last_id + 1
             last = int(connection.execute("SELECT MAX(decision_id) FROM decision").fetchone()[0])
@@ -127,16 +132,16 @@ class Decisions:
 
     def read(self, *, after: int = 0, until: int = _LAST_ID) -> list[Stored]:
         """Return the decisions of all folders with ``after < decision_id <= until``, oldest first."""
-        cursor = self._connection.cursor()
-        cursor.row_factory = None
-        rows = cursor.execute(
-            f"{_SELECT} WHERE decision_id > ? AND decision_id <= ? ORDER BY decision_id", (after, until)
-        )
+        with self._lock:
+            cursor = self._connection.cursor()
+            cursor.row_factory = None
+            sql = f"{_SELECT} WHERE decision_id > ? AND decision_id <= ? ORDER BY decision_id"
+            rows = cursor.execute(sql, (after, until)).fetchall()
         return [Stored(row[0], row[1], row[2], row[3], Decision(*row[4:])) for row in rows]
 
     def remember(self, name: str, value: object) -> bool:
         """Keep a value of the view (JSON) for this folder; return False where another process was writing."""
-        with suppress(sqlite3.OperationalError):
+        with self._lock, suppress(sqlite3.OperationalError):
             self._view_connection.execute(
                 "INSERT INTO review (root, name, value) VALUES (?, ?, ?) "
                 "ON CONFLICT (root, name) DO UPDATE SET value = excluded.value",
@@ -147,9 +152,9 @@ class Decisions:
 
     def recall(self, name: str) -> object:
         """Return what :meth:`remember` kept, or None."""
-        row = self._connection.execute(
-            "SELECT value FROM review WHERE root = ? AND name = ?", (self.root, name)
-        ).fetchone()
+        with self._lock:
+            sql = "SELECT value FROM review WHERE root = ? AND name = ?"
+            row = self._connection.execute(sql, (self.root, name)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from dupkit.review.decisions import DECISION_WORDS
 from dupkit.review.keepers import below_folder
+from dupkit.review.ordering import stable_order
 
 ORDERS = ("rms", "-rms", "edge", "size", "structure", "verdict", "folder", "decision")
 """Sort keys: rms up or down, distance of rms from the threshold, most bytes first, best structure first, ..."""
@@ -42,6 +43,8 @@ class Listing:
         Rows of ``images`` of each pair's images.
     by_structure : ndarray of shape (n_pairs,), bool
         Pairs that structure proposed.
+    by_images : ndarray of shape (n_pairs,), int
+        The pairs in order of their images, which is the order of their paths.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class Listing:
         first: np.ndarray,
         second: np.ndarray,
         by_structure: np.ndarray,
+        by_images: np.ndarray,
     ) -> None:
         self._pairs, self._images = pairs, images
         self._first, self._second = first, second
         self._by_structure = by_structure
+        self._by_images = by_images
         self._rms = pairs["rms"].to_numpy()
         self._sorted: dict[str, np.ndarray] = {}
         self._masks: dict[tuple[str, str], np.ndarray] = {}
@@ -161,17 +166,21 @@ class Listing:
 
     def _sort(self, order: str) -> np.ndarray:
         if order == "-rms":
-            return np.argsort(-self._rms, kind="stable")
+            # The table ascends in rms. Equal ones stay in its order.
+            starts = np.flatnonzero(np.diff(self._rms, prepend=-1.0) != 0)
+            return stable_order(len(starts) - np.searchsorted(starts, np.arange(len(self._rms)), side="right"))
         if order == "size":
             sizes = self._images["size_bytes"].to_numpy()
-            return np.argsort(-np.minimum(sizes[self._first], sizes[self._second]), kind="stable")
+            _, places = np.unique(-sizes, return_inverse=True)
+            return stable_order(np.maximum(places[self._first], places[self._second]))
         if order == "structure":
-            return np.argsort(-np.nan_to_num(self._pairs["structure"].to_numpy(), nan=-1.0), kind="stable")
+            # Four decimals are what the page shows; not described comes last.
+            structure = np.nan_to_num(self._pairs["structure"].to_numpy(), nan=-1.0)
+            return stable_order(np.rint((1.0 - structure) * 10_000).astype(np.int64))
         if order == "verdict":
             codes, _ = self.verdict_codes()
-            return np.argsort(codes, kind="stable")
-        # The table of images is in path order: so is its row number.
-        return np.lexsort((self._second, self._first))
+            return stable_order(codes.astype(np.int64))
+        return self._by_images
 
 
 def check_order(order: str) -> str:

@@ -13,7 +13,6 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from dupkit.review.groups import keepers_and_reasons
 from dupkit.review.keepers import keeper_order
 
-
 MOST_MEMBERS = 500
 """Largest group that is shown and decided as a whole: nobody looks through more; the threshold is too high then."""
 
@@ -174,6 +173,43 @@ def describe_group(
         is_chain=len(connecting) < n_images * (n_images - 1) // 2,
         n_images=n_images,
         whole=n_images == len(members),
+    )
+
+
+def find_chains(
+    first: np.ndarray, second: np.ndarray, rms: np.ndarray, rows: np.ndarray, n_images: int
+) -> pd.DataFrame:
+    """Return the groups in which two members are not a pair, largest rms first: position, n_images, n_pairs, ...
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_pairs,), int
+        Rows of images.
+    rms : ndarray of shape (n_pairs,), float64
+    rows : ndarray of int
+        The pairs that connect, by rms.
+    n_images : int
+    """
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (first[rows], second[rows])), shape=(n_images, n_images))
+    n_groups, labels = connected_components(graph, directed=False) if n_images else (0, np.zeros(0, dtype=np.int64))
+    members = np.bincount(labels, minlength=n_groups)
+    group = labels[first[rows]]
+    n_pairs = np.bincount(group, minlength=n_groups)
+    inside = np.flatnonzero(labels[first] == labels[second])
+    largest = np.zeros(n_groups)
+    np.maximum.at(largest, labels[first[inside]], rms[inside])
+    weakest = np.zeros(n_groups, dtype=np.int64)
+    # Rows ascend in rms: the last one that is written is the weakest link.
+    weakest[group] = rows
+    chains = np.flatnonzero(n_pairs < members * (members - 1) // 2)
+    chains = chains[np.lexsort((weakest[chains], -largest[chains]))]
+    return pd.DataFrame(
+        {
+            "position": weakest[chains],
+            "n_images": members[chains],
+            "n_pairs": n_pairs[chains],
+            "largest_rms": largest[chains],
+        }
     )
 
 

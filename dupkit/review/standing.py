@@ -10,15 +10,21 @@ rejection of such a pair stays with its two files while both are there, and neve
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from dupkit.review.decisions import DECISION_WORDS, Stored
+from dupkit.review.ordering import stable_order
 
 APPROVED, REJECTED, SKIPPED, UNDONE = 1, 2, 3, 4
 _CODES = {word: code for code, word in enumerate(DECISION_WORDS)}
+
+
+MOST_LOOKED_AT = 50
+"""Pairs decided in one step that a person still saw one by one (a group, say); a rule decides more."""
 
 
 class Standing:
@@ -39,10 +45,14 @@ class Standing:
         0 undecided, 1 approved, 2 rejected, 3 skipped.
     counts : ndarray of shape (4,), int64
         How many pairs stand undecided, approved, rejected and skipped.
+    looked_at : ndarray of shape (n_pairs,), bool
+        Decided, and in a step of few pairs: a person saw it.
     approved_before : ndarray of shape (n_pairs,), bool
         Undecided here, but the same two contents were approved elsewhere.
     keeper : ndarray of shape (n_pairs,), int64
         Row of the image chosen by hand to be kept; -1: by the rules.
+    by_images : ndarray of shape (n_pairs,), int64
+        The pairs in order of their images.
     own_id : ndarray of shape (n_pairs,), int64
         decision_id of the pair's own latest decision; 0 none.
     """
@@ -58,15 +68,18 @@ class Standing:
         self._n_contents = max(len(uniques), 1)
         low, high = np.minimum(first, second), np.maximum(first, second)
         keys = low.astype(np.int64) * n_images + high
-        self._pair_order = np.argsort(keys)
-        self._pair_keys = keys[self._pair_order]
+        self.by_images = stable_order(keys)
+        self._pair_keys = keys[self.by_images]
         content_a, content_b = content[first].astype(np.int64), content[second].astype(np.int64)
         contents = np.minimum(content_a, content_b) * self._n_contents + np.maximum(content_a, content_b)
-        self._content_keys, self._content_pair = np.unique(contents, return_inverse=True)
-        self._by_content = np.argsort(self._content_pair, kind="stable")
-        self._content_starts = np.searchsorted(
-            self._content_pair[self._by_content], np.arange(len(self._content_keys) + 1)
-        )
+        self._by_content = stable_order(contents)
+        in_order = contents[self._by_content]
+        is_new = np.diff(in_order, prepend=-1) != 0
+        starts = np.flatnonzero(is_new)
+        self._content_keys = in_order[starts]
+        self._content_starts = np.append(starts, n_pairs)
+        self._content_pair = np.empty(n_pairs, dtype=np.int64)
+        self._content_pair[self._by_content] = np.cumsum(is_new) - 1
         self._same_content = content_a == content_b
         self.own_id = np.zeros(n_pairs, dtype=np.int64)
         self._own_code = np.zeros(n_pairs, dtype=np.int8)
@@ -78,6 +91,8 @@ class Standing:
         self.code = np.zeros(n_pairs, dtype=np.int8)
         self.keeper = np.full(n_pairs, -1, dtype=np.int64)
         self.approved_before = np.zeros(n_pairs, dtype=bool)
+        self._own_looked_at = np.zeros(n_pairs, dtype=bool)
+        self.looked_at = np.zeros(n_pairs, dtype=bool)
         self.counts = np.array([n_pairs, 0, 0, 0], dtype=np.int64)
 
     def position_of(self, path_a: str, path_b: str) -> int:
@@ -88,7 +103,7 @@ class Standing:
         key = min(image_a, image_b) * self._n_images + max(image_a, image_b)
         place = int(np.searchsorted(self._pair_keys, key))
         there = place < len(self._pair_keys) and self._pair_keys[place] == key
-        return int(self._pair_order[place]) if there else -1
+        return int(self.by_images[place]) if there else -1
 
     def load(self, stored: Sequence[Stored]) -> np.ndarray:
         """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
@@ -114,8 +129,11 @@ class Standing:
                 content_rows.append(row)
                 content_keys.append(min(content_a, content_b) * self._n_contents + max(content_a, content_b))
         rows, places = _found(own_rows, own_keys, self._pair_keys)
-        positions = self._pair_order[places]
+        positions = self.by_images[places]
         position_of_row = dict(zip(rows, positions.tolist(), strict=True))
+        steps = Counter((one.batch, one.row.decided_at) for one in stored)
+        looked_at = [steps[stored[row].batch, stored[row].row.decided_at] <= MOST_LOOKED_AT for row in rows]
+        self._own_looked_at[positions] = looked_at
         self._take_own(
             positions,
             np.array([stored[row].decision_id for row in rows], dtype=np.int64),
@@ -144,6 +162,7 @@ class Standing:
             decision_id of the first one; the others follow.
         """
         ids = first_id + np.arange(len(positions), dtype=np.int64)
+        self._own_looked_at[positions] = len(positions) <= MOST_LOOKED_AT
         self._take_own(positions, ids, codes, keepers)
         speak = ~self._same_content[positions] & (codes != SKIPPED)
         contents, sources = self._content_pair[positions[speak]], positions[speak]
@@ -191,6 +210,7 @@ class Standing:
         code = np.where(travels, REJECTED, np.where(own_counts, own, 0)).astype(np.int8)
         self.counts += np.bincount(code, minlength=4) - np.bincount(self.code[touched], minlength=4)
         self.code[touched] = code
+        self.looked_at[touched] = np.where(travels, True, self._own_looked_at[touched]) & (code != 0)
         self.keeper[touched] = np.where(code == APPROVED, self._own_keeper[touched], -1)
         self.approved_before[touched] = (code == 0) & (self._content_code[content] == APPROVED)
         return touched

@@ -6,12 +6,20 @@ what decisions teach, and files.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from dupkit.review.calibration import Calibration
 from dupkit.review.deciding import Deciding
+from dupkit.review.decisions import Decision
+from dupkit.review.exchange import PairKey, decisions_table, merge, pair_key, read_decisions, write_decisions
 from dupkit.review.groups import group_pairs
-from dupkit.review.neighbours import MOST_MEMBERS, Group, Neighbours, chosen_by_hand, describe_group
+from dupkit.review.neighbours import MOST_MEMBERS, Group, Neighbours, chosen_by_hand, describe_group, find_chains
+from dupkit.review.rules import BulkStep, bulk_step, check_rule, preview_table, rule_filters
 from dupkit.review.standing import APPROVED, REJECTED
 
 
@@ -19,6 +27,7 @@ class ReviewState(Deciding):
     """All that a review page shows and changes, without the page; see :class:`dupkit.review.browsing.Browsing`."""
 
     _neighbours: Neighbours | None = None
+    _calibration: tuple[int, Calibration] | None = None
 
     # Groups
 
@@ -122,8 +131,11 @@ class ReviewState(Deciding):
     def _decide_rows(self, rows: np.ndarray, decision: str, keeper: int | None) -> int:
         row = -1 if keeper is None else self.row_of_image(keeper)
         self._write(rows, decision, keepers=np.full(len(rows), row, dtype=np.int64))
-        self.message = f"{decision.capitalize()}: {len(rows):,} pair{'s' if len(rows) != 1 else ''}"
+        self._say_many(decision, len(rows))
         return len(rows)
+
+    def _say_many(self, decision: str, n: int) -> None:
+        self.message = f"{decision.capitalize()}: {n:,} pair{'s' if n != 1 else ''}"
 
     def _chosen(self) -> np.ndarray:
         standing = self.standing
@@ -138,3 +150,136 @@ class ReviewState(Deciding):
         return group_pairs(
             self.approved_pairs(), self.images, threshold=None, keeper_rules=self.keeper_rules, chosen=self._chosen()
         )
+
+    def chains(self) -> pd.DataFrame:
+        """Return the groups below the threshold in which two members are tied only by others, longest rms first.
+
+        Columns: position (the weakest of the pairs that hold it together), n_images, n_pairs, largest_rms (of two
+        members that are a pair in the table, below the threshold or not).
+        """
+        rows = np.flatnonzero(self._connects(np.arange(len(self.pairs)), -1))
+        return find_chains(self.first, self.second, self.rms, rows, len(self.images))
+
+    # Bulk rules
+
+    def preview_rule(self, rule: Mapping[str, object]) -> pd.DataFrame:
+        """Return what a bulk rule would decide, a row for each pair; see :mod:`dupkit.review.rules`."""
+        step = self._bulk_step(rule)
+        return preview_table(step, self.standing.code, self.pairs, self.images, self.first, self.second)
+
+    def apply_rule(self, rule: Mapping[str, object]) -> int:
+        """Decide what :meth:`preview_rule` shows, as one step that :meth:`undo` takes back; return how many pairs."""
+        step = self._bulk_step(rule)
+        self._write(step.positions, step.decision, keepers=step.keepers)
+        self._say_many(step.decision, len(step.positions))
+        return len(step.positions)
+
+    def _bulk_step(self, rule: Mapping[str, object]) -> BulkStep:
+        checked = check_rule(rule)
+        standing = self.standing
+        found = self._listing.positions(
+            rule_filters(checked), "rms", self.threshold, standing.code, standing.approved_before
+        )
+        return bulk_step(checked, found, standing.code, self.pairs, self.images, self.first, self.second)
+
+    # What decisions teach
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the decisions so far say about precision; made anew after each decision."""
+        if self._calibration is None or self._calibration[0] != self.revision:
+            counted = ~self.by_structure
+            standing = self.standing
+            made = Calibration(
+                self.band_edges(), self._counted_rms, standing.code[counted], standing.looked_at[counted]
+            )
+            self._calibration = (self.revision, made)
+        return self._calibration[1]
+
+    def precision_bands(self) -> pd.DataFrame:
+        """Return precision by band of rms; see :meth:`dupkit.review.calibration.Calibration.bands`."""
+        return self.calibration.bands()
+
+    def expected_false(self, threshold: float) -> dict[str, float]:
+        """Return the false pairs to expect below a threshold, with an interval; see ``Calibration.expected_false``."""
+        return self.calibration.expected_false(threshold)
+
+    def precision_words(self, threshold: float) -> str:
+        """Return what decisions say about a threshold, in one line for people."""
+        return self.calibration.precision_words(threshold)
+
+    def suggest_threshold(self, precision: float) -> dict[str, float]:
+        """Return the thresholds ``exact`` and ``maybe`` for a precision; see ``Calibration.suggest_threshold``."""
+        return self.calibration.suggest_threshold(precision)
+
+    def suggestion_words(self, precision: float) -> str:
+        """Return the suggested thresholds in one line for people."""
+        return self.calibration.suggestion_words(precision)
+
+    def review_next(self, n: int = 20) -> np.ndarray:
+        """Make the list the pairs that teach most when decided next, and return them as rows of ``pairs``.
+
+        Most come from the bands whose interval is widest. Pairs with the same bytes need no look. Setting ``filters``
+        anew brings the other pairs back.
+        """
+        counted = np.flatnonzero(~self.by_structure)
+        same_bytes = self.pairs["same_bytes"].to_numpy(dtype=bool, na_value=False)[counted]
+        chosen = np.asarray(counted[self.calibration.choose_next(n, same_bytes)])
+        if not len(chosen):
+            self.message = "Every pair is decided"
+            return chosen
+        self.filters = {"positions": chosen.tolist()}
+        self.current = int(self.visible[0])
+        self.message = f"{len(chosen)} pairs that teach most"
+        return chosen
+
+    # Files
+
+    def decisions_table(self) -> pd.DataFrame:
+        """Return the decisions table of this folder: the standing decision of each pair, oldest first."""
+        return decisions_table(list(self._standing_decisions().values()))
+
+    def export_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write the decisions table as CSV; see :func:`dupkit.review.exchange.write_decisions`."""
+        place = write_decisions(self.decisions_table(), path)
+        self.message = f"Decisions written to {place}"
+        return place
+
+    def import_csv(self, path: str | os.PathLike[str], *, conflicts: str = "ours") -> pd.DataFrame:
+        """Take in the decisions of a CSV as one step, and return where they disagree with those that stood here.
+
+        Parameters
+        ----------
+        path : path
+        conflicts : str
+            Whose decision stands then: ``"ours"``, ``"theirs"``, or the ``"latest"``.
+
+        Raises
+        ------
+        ValueError
+            The file is no decisions CSV; nothing is taken in.
+        """
+        self.refresh()
+        merged = merge(self._standing_decisions(), read_decisions(path), conflicts)
+        if merged.added:
+            self._write_rows(merged.added)
+        n_conflicts = len(merged.conflicts)
+        self.message = (
+            f"Taken in: {len(merged.added):,} decisions; {merged.n_same:,} were known; {n_conflicts:,} conflicts"
+        )
+        return merged.conflicts
+
+    def _standing_decisions(self) -> dict[PairKey, Decision]:
+        standing: dict[PairKey, Decision] = {}
+        for stored in self.decisions.read():
+            if stored.root == self.decisions.root:
+                key = pair_key(stored.row)
+                standing.pop(key, None)
+                if stored.row.decision != "undone":
+                    standing[key] = stored.row
+        # Rejections that travelled here from other folders and names.
+        positions = np.flatnonzero(self.standing.code == REJECTED)
+        for row in self._rows(positions, "rejected", np.full(len(positions), -1)):
+            if (known := standing.get(pair_key(row))) is None or known.decision != "rejected":
+                standing[pair_key(row)] = row
+        return standing
