@@ -19,6 +19,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # The names that conda-forge gives to the parts that dupkit uses.
 CONDA_NAMES = {"dask": "dask-core", "matplotlib": "matplotlib-base"}
 
+# Nothing imports them: the kernel that JupyterLab starts, what distributed makes its TLS certificates with, and the
+# front end that anywidget's widgets live in.
+USED_UNSEEN = {"ipykernel", "cryptography", "ipywidgets"}
+
 
 def test_environment_yml_names_the_dependencies_of_pyproject_with_their_bounds() -> None:
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
@@ -35,7 +39,7 @@ def test_every_dependency_is_imported_somewhere() -> None:
     names = {"pillow": "PIL", "jupyterlab": "jupyterlab"}
     for dependency in PROJECT["dependencies"]:
         name = re.match(r"[a-z0-9-]+", dependency).group()
-        if name == "ipykernel":  # the kernel that JupyterLab starts for the notebooks; nothing imports it
+        if name in USED_UNSEEN:
             continue
         assert re.search(rf"\b(import|from) {names.get(name, name)}\b", sources), f"{name} is not used"
 
