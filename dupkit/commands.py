@@ -145,7 +145,7 @@ def run_scan(options: argparse.Namespace) -> int:
 def _print_summary(
     images: pd.DataFrame, pairs: pd.DataFrame, groups: pd.DataFrame, threshold: float, measure: str
 ) -> None:
-    from dupkit.review.keepers import size_words
+    from dupkit.files import size_words
     from dupkit.scan import problems
 
     faults = problems(images)
@@ -197,7 +197,7 @@ def run_plan(options: argparse.Namespace) -> int:
 
     from dupkit.moves import save_plan
     from dupkit.review import ReviewState
-    from dupkit.review.keepers import size_words
+    from dupkit.files import size_words
 
     threshold, max_rms = _thresholds(options)
     with _dask(options.scheduler) as scheduler:

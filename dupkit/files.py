@@ -195,3 +195,21 @@ def in_destination(path: bytes) -> bool:
     (True, False)
     """
     return any(part in DESTINATIONS for part in path.split(b"/")[:-1])
+
+
+def size_words(size_bytes: int) -> str:
+    """Return a number of bytes for people, in powers of ten.
+
+    Examples
+    --------
+    >>> size_words(999), size_words(1000), size_words(1_234_000_000)
+    ('999 bytes', '1.0 kB', '1.2 GB')
+    """
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    size = float(size_bytes)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:,.1f} {unit}"

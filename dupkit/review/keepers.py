@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from dupkit.files import size_words
+
 KEEPER_RULES = ("reference", "resolution", "size", "oldest", "path")
 """The rules where the analyst gives no others: most pixels, then largest file, then oldest, then path order."""
 
@@ -217,24 +219,6 @@ def lacking_words(
         else:
             words.append(_LACKING[word])
     return words
-
-
-def size_words(size_bytes: int) -> str:
-    """Return a number of bytes for people, in powers of ten.
-
-    Examples
-    --------
-    >>> size_words(999), size_words(1000), size_words(1_234_000_000)
-    ('999 bytes', '1.0 kB', '1.2 GB')
-    """
-    if size_bytes < 1000:
-        return f"{size_bytes} bytes"
-    size = float(size_bytes)
-    for unit in ("kB", "MB", "GB", "TB"):
-        size /= 1000
-        if size < 999.95 or unit == "TB":
-            break
-    return f"{size:,.1f} {unit}"
 
 
 def _date(mtime_ns: int) -> str:
