@@ -42,6 +42,8 @@ class Measure:
     transform : callable
         Maps rows of the histograms table, shape (m, 768), float32, to float64 rows; each row by itself, so that the
         result for a row is the same whatever rows stand beside it.
+    slow : bool
+        Whether transformed rows are worth holding in memory.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Measure:
     max_rms: float
     bin_width: float
     transform: Transform
+    slow: bool
 
 
 def _as_they_are(rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -61,8 +64,8 @@ def _smoothed_roots(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     # scipy filters line by line in one fixed order: no row's result depends on its neighbours. A matrix product would
     # be faster, but BLAS rounds a row differently from batch to batch. "reflect" keeps each channel's sum.
     channels = rows.astype(np.float64).reshape(len(rows), 3, 256)
-    smooth = gaussian_filter1d(channels, SMOOTHING_SIGMA, axis=2, mode="reflect")
-    return np.sqrt(smooth, out=smooth).reshape(rows.shape)
+    smooth: NDArray[np.float64] = gaussian_filter1d(channels, SMOOTHING_SIGMA, axis=2, mode="reflect")
+    return np.sqrt(smooth).reshape(rows.shape)
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -74,6 +77,7 @@ MEASURES: Mapping[str, Measure] = {
         max_rms=1000.0,
         bin_width=10.0,
         transform=_as_they_are,
+        slow=False,
     ),
     "hellinger": Measure(
         name="hellinger",
@@ -83,6 +87,7 @@ MEASURES: Mapping[str, Measure] = {
         max_rms=12.0,
         bin_width=0.1,
         transform=_smoothed_roots,
+        slow=True,
     ),
 }
 """The measures by name."""
