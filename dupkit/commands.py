@@ -195,9 +195,9 @@ def run_plan(options: argparse.Namespace) -> int:
     """Print the moves that the approved pairs lead to and the plan's id; move nothing."""
     import pandas as pd
 
+    from dupkit.files import size_words
     from dupkit.moves import save_plan
     from dupkit.review import ReviewState
-    from dupkit.files import size_words
 
     threshold, max_rms = _thresholds(options)
     with _dask(options.scheduler) as scheduler:

@@ -59,8 +59,6 @@ CREATE TABLE decision (
     decided_by TEXT NOT NULL,
     decided_at TEXT NOT NULL
 );
-CREATE INDEX decision_root ON decision (root, decision_id);
-CREATE INDEX decision_hashes ON decision (content_hash_a, content_hash_b);
 CREATE TABLE review (
     root BLOB NOT NULL,
     name TEXT NOT NULL,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dupkit.review.browsing import Browsing
-from dupkit.review.decisions import DECISION_WORDS, Decision, Stored, now, person
+from dupkit.review.decisions import DECISION_WORDS, Decision, now, person
 
 
 class Deciding(Browsing):
@@ -70,10 +70,10 @@ class Deciding(Browsing):
             return False
         batch, first, last = self._batches[-1]
         rows = []
-        for stored in self.decisions.read(after=first - 1, until=last):
-            position = self.standing.position_of(stored.row.path_a, stored.row.path_b)
+        for row in self.decisions.read_rows(first=first, last=last):
+            position = self.standing.position_of(row.path_a, row.path_b)
             if position < 0 or first <= self.standing.own_id[position] <= last:
-                rows.append(self._again(stored.row))
+                rows.append(self._again(row))
         if rows:
             touched = self._write_rows(rows, undoes=batch)
             if len(rows) == 1 and len(touched):
@@ -118,7 +118,7 @@ class Deciding(Browsing):
         batch, first, last = self.decisions.add(rows, undoes=undoes)
         self._saw(first, last)
         touched = self.standing.load(
-            [Stored(first + place, batch, undoes, self.decisions.root, row) for place, row in enumerate(rows)]
+            [self.decisions.stored(row, first + k, batch, undoes) for k, row in enumerate(rows)]
         )
         if undoes is None:
             self._batches.append((batch, first, last))
@@ -127,7 +127,7 @@ class Deciding(Browsing):
 
     def _rows(self, positions: np.ndarray, decision: str, keepers: np.ndarray) -> Iterator[Decision]:
         who, when = person(), now()
-        paths, hashes, standing = self._path, self._hash, self.standing
+        paths, hashes, standing, threshold = self._path, self._hash, self.standing, self.threshold
         for a, b, keeper, was, keeper_was, rms in zip(
             self.first[positions].tolist(),
             self.second[positions].tolist(),
@@ -149,7 +149,7 @@ class Deciding(Browsing):
                 rms=rms,
                 measure=self.measure,
                 sampling=self.sampling,
-                threshold=self.threshold,
+                threshold=threshold,
                 decided_by=who,
                 decided_at=when,
             )

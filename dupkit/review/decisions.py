@@ -13,10 +13,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -53,7 +54,6 @@ _INSERT = (
     f"VALUES (?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
 )
 _values = attrgetter(*_COLUMNS)
-_SELECT = f"SELECT decision_id, batch, undoes, root, {', '.join(_COLUMNS)} FROM decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,20 @@ class Decision:
     decided_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A decision as it lies in the database."""
+class Stored(NamedTuple):
+    """What a stored decision says, without its circumstances: a hundred thousand of them are read at once."""
 
     decision_id: int
     batch: int
     undoes: int | None
     root: bytes
-    row: Decision = field(repr=False)
+    path_a: str
+    path_b: str
+    content_hash_a: str
+    content_hash_b: str
+    decision: str
+    keeper: str
+    decided_at: str
 
 
 class Decisions:
@@ -130,14 +135,37 @@ class Decisions:
             last = int(connection.execute("SELECT MAX(decision_id) FROM decision").fetchone()[0])
         return batch + 1, first, last
 
-    def read(self, *, after: int = 0, until: int = _LAST_ID) -> list[Stored]:
-        """Return the decisions of all folders with ``after < decision_id <= until``, oldest first."""
+    def read(self, *, after: int = 0) -> list[Stored]:
+        """Return the decisions of all folders with a decision_id above ``after``, oldest first."""
+        sql = f"SELECT {', '.join(Stored._fields)} FROM decision WHERE decision_id > ? ORDER BY decision_id"
+        return [*map(Stored._make, self._fetch(sql, (after,)))]
+
+    def read_rows(self, *, first: int = 0, last: int = _LAST_ID) -> list[Decision]:
+        """Return the decisions of this folder with ``first <= decision_id <= last``, whole, oldest first."""
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM decision WHERE decision_id BETWEEN ? AND ? AND root = ?"
+        return [Decision(*row) for row in self._fetch(f"{sql} ORDER BY decision_id", (first, last, self.root))]
+
+    def _fetch(self, sql: str, values: tuple[int | bytes, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             cursor = self._connection.cursor()
             cursor.row_factory = None
-            sql = f"{_SELECT} WHERE decision_id > ? AND decision_id <= ? ORDER BY decision_id"
-            rows = cursor.execute(sql, (after, until)).fetchall()
-        return [Stored(row[0], row[1], row[2], row[3], Decision(*row[4:])) for row in rows]
+            return cursor.execute(sql, values).fetchall()
+
+    def stored(self, row: Decision, decision_id: int, batch: int, undoes: int | None) -> Stored:
+        """Return a decision just added as :meth:`read` would."""
+        return Stored(
+            decision_id,
+            batch,
+            undoes,
+            self.root,
+            row.path_a,
+            row.path_b,
+            row.content_hash_a,
+            row.content_hash_b,
+            row.decision,
+            row.keeper,
+            row.decided_at,
+        )
 
     def remember(self, name: str, value: object) -> bool:
         """Keep a value of the view (JSON) for this folder; return False where another process was writing."""

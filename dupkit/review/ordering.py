@@ -25,3 +25,15 @@ def stable_order(keys: np.ndarray) -> np.ndarray:
     joined = keys.astype(np.int64) * n_rows + np.arange(n_rows)
     joined.sort()
     return np.asarray(joined % n_rows)
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Return the different values of non-negative whole numbers, ascending.
+
+    Examples
+    --------
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.diff(ordered, prepend=-1) != 0])

@@ -11,13 +11,13 @@ rejection of such a pair stays with its two files while both are there, and neve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from dupkit.review.decisions import DECISION_WORDS, Stored
-from dupkit.review.ordering import stable_order
+from dupkit.review.ordering import distinct, stable_order
 
 APPROVED, REJECTED, SKIPPED, UNDONE = 1, 2, 3, 4
 _CODES = {word: code for code, word in enumerate(DECISION_WORDS)}
@@ -61,9 +61,9 @@ class Standing:
         n_pairs, n_images = len(first), max(len(images), 1)
         self._root = root
         self._n_images = n_images
-        self._hashes = images["content_hash"].tolist()
         self._row_of_path = {path: row for row, path in enumerate(images["path"].tolist())}
-        content, uniques = pd.factorize(np.array(self._hashes, dtype=object))
+        content, uniques = pd.factorize(images["content_hash"])
+        self._content = content
         self._content_of_hash = {text: code for code, text in enumerate(uniques.tolist()) if text}
         self._n_contents = max(len(uniques), 1)
         low, high = np.minimum(first, second), np.maximum(first, second)
@@ -107,45 +107,44 @@ class Standing:
 
     def load(self, stored: Sequence[Stored]) -> np.ndarray:
         """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
-        own_rows, own_keys, content_rows, content_keys = [], [], [], []
-        for row, one in enumerate(stored):
-            pair = one.row
-            content_a = self._content_of_hash.get(pair.content_hash_a)
-            content_b = self._content_of_hash.get(pair.content_hash_b)
-            if content_a is None or content_b is None:
-                continue
-            image_a, image_b = self._row_of_path.get(pair.path_a), self._row_of_path.get(pair.path_b)
-            here = (
-                one.root == self._root
-                and image_a is not None
-                and image_b is not None
-                and self._hashes[image_a] == pair.content_hash_a
-                and self._hashes[image_b] == pair.content_hash_b
-            )
-            if here and image_a is not None and image_b is not None:
-                own_rows.append(row)
-                own_keys.append(min(image_a, image_b) * self._n_images + max(image_a, image_b))
-            if pair.decision != "skipped" and not (here and content_a == content_b):
-                content_rows.append(row)
-                content_keys.append(min(content_a, content_b) * self._n_contents + max(content_a, content_b))
-        rows, places = _found(own_rows, own_keys, self._pair_keys)
-        positions = self.by_images[places]
-        position_of_row = dict(zip(rows, positions.tolist(), strict=True))
-        steps = Counter((one.batch, one.row.decided_at) for one in stored)
-        looked_at = [steps[stored[row].batch, stored[row].row.decided_at] <= MOST_LOOKED_AT for row in rows]
-        self._own_looked_at[positions] = looked_at
-        self._take_own(
-            positions,
-            np.array([stored[row].decision_id for row in rows], dtype=np.int64),
-            np.array([_CODES[stored[row].row.decision] for row in rows], dtype=np.int8),
-            np.array([self._row_of_path.get(stored[row].row.keeper, -1) for row in rows], dtype=np.int64),
+        if not stored:
+            return np.zeros(0, dtype=np.int64)
+        decision_ids, batches, _, roots, paths_a, paths_b, hashes_a, hashes_b, words, _, times = zip(
+            *stored, strict=True
         )
-        rows, contents = _found(content_rows, content_keys, self._content_keys)
-        for row, content in zip(rows, contents.tolist(), strict=True):
-            one = stored[row]
-            source = position_of_row.get(row, _source_elsewhere(one))
-            self._take_content(content, one.decision_id, _CODES[one.row.decision], source)
-        return self._settle(np.concatenate((positions, self._pairs_with(np.unique(contents)))))
+        content_a = _looked_up(self._content_of_hash, hashes_a)
+        content_b = _looked_up(self._content_of_hash, hashes_b)
+        known = np.flatnonzero((content_a >= 0) & (content_b >= 0))
+        if not len(known):
+            return known
+        steps: Counter[tuple[int, str]] = Counter(zip(batches, times, strict=True))
+        image_a, image_b = _looked_up(self._row_of_path, paths_a), _looked_up(self._row_of_path, paths_b)
+        here = np.array([root == self._root for root in roots], dtype=bool)
+        here &= (image_a >= 0) & (image_b >= 0)
+        here &= (self._content[image_a] == content_a) & (self._content[image_b] == content_b)
+        here[(content_a < 0) | (content_b < 0)] = False
+        codes = np.array([_CODES[word] for word in words], dtype=np.int8)
+        ids = np.array(decision_ids, dtype=np.int64)
+        position = np.full(len(stored), -1, dtype=np.int64)
+        rows = np.flatnonzero(here)
+        keys = np.minimum(image_a, image_b)[rows] * self._n_images + np.maximum(image_a, image_b)[rows]
+        there, places = _found(keys, self._pair_keys)
+        rows = rows[there]
+        position[rows] = self.by_images[places]
+        self._own_looked_at[position[rows]] = [
+            steps[stored[row].batch, stored[row].decided_at] <= MOST_LOOKED_AT for row in rows.tolist()
+        ]
+        keepers = np.array([self._row_of_path.get(stored[row].keeper, -1) for row in rows.tolist()], dtype=np.int64)
+        self._take_own(position[rows], ids[rows], codes[rows], keepers)
+        speak = known[(codes[known] != SKIPPED) & ~(here[known] & (content_a[known] == content_b[known]))]
+        keys = np.minimum(content_a, content_b)[speak] * self._n_contents + np.maximum(content_a, content_b)[speak]
+        there, contents = _found(keys, self._content_keys)
+        speak = speak[there]
+        sources = position[speak]
+        for place in np.flatnonzero(sources < 0).tolist():
+            sources[place] = _source_elsewhere(stored[speak[place]])
+        self._take_contents(contents, ids[speak], codes[speak], sources)
+        return self._settle(np.concatenate((position[rows], self._pairs_with(distinct(contents)))))
 
     def record(self, positions: np.ndarray, codes: np.ndarray, keepers: np.ndarray, first_id: int) -> np.ndarray:
         """Take in a batch of own decisions just written, and return the positions of all pairs that it touches.
@@ -165,20 +164,9 @@ class Standing:
         self._own_looked_at[positions] = len(positions) <= MOST_LOOKED_AT
         self._take_own(positions, ids, codes, keepers)
         speak = ~self._same_content[positions] & (codes != SKIPPED)
-        contents, sources = self._content_pair[positions[speak]], positions[speak]
-        spoken = np.unique(contents)
-        if len(spoken) == len(contents):
-            ids, codes = ids[speak], codes[speak]
-            heard = (codes != UNDONE) | (self._content_source[contents] == sources)
-            self._content_id[contents[heard]] = ids[heard]
-            self._content_code[contents[heard]] = codes[heard]
-            self._content_source[contents[heard]] = sources[heard]
-        else:
-            for content, one_id, code, source in zip(
-                contents.tolist(), ids[speak].tolist(), codes[speak].tolist(), sources.tolist(), strict=True
-            ):
-                self._take_content(content, one_id, code, source)
-        return self._settle(np.concatenate((positions, self._pairs_with(spoken))))
+        contents = self._content_pair[positions[speak]]
+        self._take_contents(contents, ids[speak], codes[speak], positions[speak])
+        return self._settle(np.concatenate((positions, self._pairs_with(distinct(contents)))))
 
     def _take_own(self, positions: np.ndarray, ids: np.ndarray, codes: np.ndarray, keepers: np.ndarray) -> None:
         # Where a position stands there twice, numpy keeps the last one: the latest.
@@ -186,12 +174,24 @@ class Standing:
         self._own_code[positions] = codes
         self._own_keeper[positions] = keepers
 
-    def _take_content(self, content: int, decision_id: int, code: int, source: int) -> None:
-        if code == UNDONE and self._content_source[content] != source:
-            return
-        self._content_id[content] = decision_id
-        self._content_code[content] = code
-        self._content_source[content] = source
+    def _take_contents(self, contents: np.ndarray, ids: np.ndarray, codes: np.ndarray, sources: np.ndarray) -> None:
+        """Take in statements about contents, oldest first; only its own source takes a statement back."""
+        taken_back = np.zeros(len(self._content_keys) if len(contents) > 1 else 0, dtype=bool)
+        if len(contents) > 1:
+            taken_back[contents[codes == UNDONE]] = True
+            slow = taken_back[contents]
+        else:
+            slow = codes == UNDONE
+        fast = ~slow
+        self._content_id[contents[fast]] = ids[fast]
+        self._content_code[contents[fast]] = codes[fast]
+        self._content_source[contents[fast]] = sources[fast]
+        for row in np.flatnonzero(slow).tolist():
+            content = contents[row]
+            if codes[row] != UNDONE or self._content_source[content] == sources[row]:
+                self._content_id[content] = ids[row]
+                self._content_code[content] = codes[row]
+                self._content_source[content] = sources[row]
 
     def _pairs_with(self, contents: np.ndarray) -> np.ndarray:
         starts, ends = self._content_starts[contents], self._content_starts[contents + 1]
@@ -202,7 +202,7 @@ class Standing:
         return np.flatnonzero(marked[self._content_pair]) if len(contents) else np.zeros(0, dtype=np.int64)
 
     def _settle(self, touched: np.ndarray) -> np.ndarray:
-        touched = np.unique(touched)
+        touched = distinct(touched)
         content, own = self._content_pair[touched], self._own_code[touched]
         own_counts = (own != 0) & (own != UNDONE)
         travels = (self._content_code[content] == REJECTED) & (self._content_id[content] > self.own_id[touched])
@@ -216,16 +216,19 @@ class Standing:
         return touched
 
 
-def _found(rows: list[int], keys: list[int], sorted_keys: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Return the rows whose key is there, and its place in ``sorted_keys``."""
-    if not rows or not len(sorted_keys):
-        return [], np.zeros(0, dtype=np.int64)
-    wanted = np.array(keys, dtype=np.int64)
-    places = np.minimum(np.searchsorted(sorted_keys, wanted), len(sorted_keys) - 1)
-    there = sorted_keys[places] == wanted
-    return [row for row, found in zip(rows, there.tolist(), strict=True) if found], places[there]
+def _looked_up(table: Mapping[str, int], words: Iterable[str]) -> np.ndarray:
+    return np.array([table.get(word, -1) for word in words], dtype=np.int64)
+
+
+def _found(keys: np.ndarray, sorted_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which keys are there, as rows of ``keys``, and their places in ``sorted_keys``."""
+    if not len(keys) or not len(sorted_keys):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    places = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+    there = np.flatnonzero(sorted_keys[places] == keys)
+    return there, places[there]
 
 
 def _source_elsewhere(stored: Stored) -> int:
     """Return a negative number for the two files of a decision that are not a pair here."""
-    return -1 - (hash((stored.root, stored.row.path_a, stored.row.path_b)) & 0x3FFF_FFFF_FFFF_FFFF)
+    return -1 - (hash((stored.root, stored.path_a, stored.path_b)) & 0x3FFF_FFFF_FFFF_FFFF)

@@ -271,12 +271,11 @@ class ReviewState(Deciding):
 
     def _standing_decisions(self) -> dict[PairKey, Decision]:
         standing: dict[PairKey, Decision] = {}
-        for stored in self.decisions.read():
-            if stored.root == self.decisions.root:
-                key = pair_key(stored.row)
-                standing.pop(key, None)
-                if stored.row.decision != "undone":
-                    standing[key] = stored.row
+        for row in self.decisions.read_rows():
+            key = pair_key(row)
+            standing.pop(key, None)
+            if row.decision != "undone":
+                standing[key] = row
         # Rejections that travelled here from other folders and names.
         positions = np.flatnonzero(self.standing.code == REJECTED)
         for row in self._rows(positions, "rejected", np.full(len(positions), -1)):
