@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,10 +12,10 @@ from itertools import islice
 from dupkit.files import display_path
 from dupkit.moves import journal
 from dupkit.moves.copying import copy_across
-from dupkit.moves.failures import RefusalError, at_path, describe_failure
+from dupkit.moves.failures import RefusalError, at_path, describe_failure, near_path
 from dupkit.moves.journal import Move, Plan
 from dupkit.moves.proof import Facts, KeeperProof, facts_of, opened_file
-from dupkit.moves.rename import find_way, rename_no_replace
+from dupkit.moves.rename import rename_no_replace
 from dupkit.moves.tree import Tree, split_path
 
 BATCH_MOVES = 256
@@ -39,7 +38,6 @@ class Carrier:
     on_moved: Callable[[int], object] | None = None
     """Called with the number of moves that ended since the last call."""
     notes: list[str] = field(default_factory=list)
-    _ways: dict[int, str] = field(default_factory=dict)
 
     def start_of(self, move: Move) -> bytes:
         """Return where a move's file lies before the rename."""
@@ -62,8 +60,10 @@ class Carrier:
             folders: dict[bytes, None] = {}
             for bundle in batch:
                 try:
-                    intents = [self._intent(move) for move in bundle]
+                    intents = []
                     for move in bundle:
+                        with near_path(self.start_of(move)):
+                            intents.append(self._intent(move))
                         folders |= dict.fromkeys(self.tree.missing_folders(split_path(self.end_of(move))[0]))
                 except (RefusalError, OSError) as error:
                     refused += self._not_moved(bundle, error)
@@ -109,7 +109,8 @@ class Carrier:
                     checked.append((move, facts, message))
                 for move, facts, message in checked:
                     done.append((move, message))
-                    self._relocate(move, facts)
+                    with near_path(self.end_of(move)):
+                        self._relocate(move, facts)
                 for proof in proofs:
                     proof.check_again(self.tree)
         except (RefusalError, OSError) as error:
@@ -147,7 +148,7 @@ class Carrier:
         try:
             with at_path(end):
                 # Tried in the destination, never in a folder of the user's, where both are one mount.
-                way = self._way(self.tree.folder(start_folder if self.undoing else end_folder))
+                way = self.tree.way(start_folder if self.undoing else end_folder, self.plan.plan_id)
                 rename_no_replace(
                     self.tree.folder(start_folder), start_name, self.tree.folder(end_folder), end_name, way=way
                 )
@@ -165,13 +166,6 @@ class Carrier:
         there = self.tree.lstat(end)
         return there is not None and facts_of(there).identity == facts.identity and self.tree.lstat(start) is None
 
-    def _way(self, folder: int) -> str:
-        """Return how this mount renames without overwriting; tried once a mount."""
-        device = os.fstat(folder).st_dev
-        if device not in self._ways:
-            self._ways[device] = find_way(folder, self.plan.plan_id)
-        return self._ways[device]
-
     def _put_back(self, moves: list[Move]) -> dict[int, str]:
         """Take moved files of a bundle back; return, by move, why one could not be."""
         stuck = {}
@@ -183,7 +177,7 @@ class Carrier:
                     continue  # it never left
                 (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
                 back = self.tree.folder(start_folder)
-                way = self._way(self.tree.folder(start_folder if self.undoing else end_folder))
+                way = self.tree.way(start_folder if self.undoing else end_folder, self.plan.plan_id)
                 with at_path(start):
                     rename_no_replace(self.tree.folder(end_folder), end_name, back, start_name, way=way)
             except OSError as error:

@@ -15,7 +15,6 @@ from dupkit.moves.journal import Move, Plan
 from dupkit.moves.names import part_name
 from dupkit.moves.proof import Facts, facts_of
 from dupkit.moves.rename import (
-    find_way,
     remove_copied_source,
     remove_own_files,
     rename_no_replace,
@@ -56,7 +55,7 @@ def copy_across(
     (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
     source_folder, target_folder = tree.folder(start_folder), tree.folder(end_folder)
     part = part_name(plan.plan_id, str(move.move_id))
-    way = find_way(target_folder, plan.plan_id)
+    way = tree.way(end_folder, plan.plan_id)
     with at_path(end):
         room = os.fstatvfs(target_folder)
         if room.f_bavail * room.f_frsize < facts.size_bytes + FREE_MARGIN_BYTES:

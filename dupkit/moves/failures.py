@@ -44,6 +44,17 @@ def at_path(path: bytes) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def near_path(path: bytes) -> Iterator[None]:
+    """Name the path in those OSErrors of the block that name none: calls on descriptors do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = path
+        raise
+
+
 def describe_failure(error: BaseException) -> str:
     """Return a failure in words: path, name of the errno, the system's text.
 

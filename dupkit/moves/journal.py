@@ -6,14 +6,16 @@ operating system did), refused (the plan itself did; shown as skipped).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dupkit.database import open_database, transaction
-from dupkit.moves.failures import JournalError, UnknownPlanError
+from dupkit.database import FILE_NAME, open_database, transaction
+from dupkit.folders import STATE_VARIABLE
+from dupkit.moves.failures import JournalError, UnknownPlanError, near_path
 
 PLANNED, MOVING, MOVED = "planned", "moving", "moved"
 UNDOING, UNDONE = "undoing", "undone"
@@ -108,12 +110,15 @@ def opened_journal() -> Iterator[sqlite3.Connection]:
     JournalError
         SQLite cannot read or write it; the state folder and the reason are named.
     """
+    place = os.environ.get(STATE_VARIABLE) or "the user's state folder"
     try:
-        with closing(open_database()) as connection:
+        with near_path(os.fsencode(place)):
+            opened = open_database()
+        with closing(opened) as connection:
             yield connection
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        msg = f"the journal in the state folder (DUPKIT_STATE) cannot be used: {name}: {error}"
+        msg = f"the journal {FILE_NAME} in {place} cannot be used: {name}: {error}"
         raise JournalError(msg) from error
 
 
@@ -286,8 +291,8 @@ def note_copy(connection: sqlite3.Connection, plan_id: str, move_id: int, copy_i
         )
 
 
-def end(connection: sqlite3.Connection, plan_id: str, *, gone_folders: Iterable[bytes] = ()) -> None:
-    """Make durable that a plan has changed the disk for the last time; what it did decides its dates."""
+def end(connection: sqlite3.Connection, plan_id: str, *, gone_folders: Iterable[bytes], finished: bool) -> None:
+    """Make durable that a plan has changed the disk for the last time, if so; what it did decides its dates."""
     with transaction(connection):
         connection.executemany(
             "DELETE FROM made_folder WHERE path = ? AND plan_id IN "
@@ -296,10 +301,17 @@ def end(connection: sqlite3.Connection, plan_id: str, *, gone_folders: Iterable[
         )
         kinds = {row[0] for row in connection.execute("SELECT DISTINCT status FROM move WHERE plan_id = ?", (plan_id,))}
         connection.execute(
-            "UPDATE plan SET busy = '', "
+            "UPDATE plan SET busy = CASE WHEN ? THEN '' ELSE busy END, "
             "applied_at = CASE WHEN ? THEN coalesce(applied_at, ?) ELSE applied_at END, "
             "undone_at = CASE WHEN ? THEN ? END WHERE plan_id = ?",
-            (PLANNED not in kinds, now(), UNDONE in kinds and not kinds & {MOVED, UNDOING, MOVING}, now(), plan_id),
+            (
+                finished,
+                PLANNED not in kinds,
+                now(),
+                UNDONE in kinds and not kinds & {MOVED, UNDOING, MOVING},
+                now(),
+                plan_id,
+            ),
         )
 
 

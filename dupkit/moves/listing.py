@@ -14,27 +14,28 @@ from dupkit.files import DESTINATIONS, display_path, hash_descriptor, open_regul
 from dupkit.moves import journal
 from dupkit.moves.failures import describe_failure
 from dupkit.moves.names import LISTING, part_name
-from dupkit.moves.rename import find_way, remove_own_files, rename_no_replace
+from dupkit.moves.rename import remove_own_files, rename_no_replace
 from dupkit.moves.tree import Tree
 
 HEADER = ("file", "moved_from", "kept", "size_bytes", "sha256", "plan", "moved_from_exactly")
 """Columns of moved.csv; the last one is the path percent-encoded, byte for byte."""
 
 
-def write_listings(tree: Tree, connection: sqlite3.Connection, plan_id: str) -> list[str]:
-    """Bring each destination's moved.csv in line with the journal; return what could not be done, in words.
+def write_listings(tree: Tree, connection: sqlite3.Connection, plan_id: str) -> tuple[list[str], list[str]]:
+    """Bring each destination's moved.csv in line with the journal; return, in words, what was left and what failed.
 
     A listing is removed where nothing is moved any more. One that dupkit did not write, or that a person edited, stays
     as it is.
     """
-    notes = []
+    notes, failures = [], []
     for folder in DESTINATIONS:
         try:
             note = _write_listing(tree, connection, plan_id, folder)
         except OSError as error:
-            note = f"{display_path(folder + b'/' + LISTING)} could not be written: {describe_failure(error)}"
-        notes += [note] if note else []
-    return notes
+            failures.append(f"{display_path(folder + b'/' + LISTING)} could not be written: {describe_failure(error)}")
+        else:
+            notes += [note] if note else []
+    return notes, failures
 
 
 def _write_listing(tree: Tree, connection: sqlite3.Connection, plan_id: str, folder: bytes) -> str:
@@ -58,7 +59,7 @@ def _write_listing(tree: Tree, connection: sqlite3.Connection, plan_id: str, fol
     if text:
         _write(descriptor, new, text, mode=0o600 | (found.st_mode & 0o044))
         journal.note_listing(connection, tree.root, place, wanted, only=False)
-    way = find_way(descriptor, plan_id)
+    way = tree.way(folder, plan_id)
     if there:
         rename_no_replace(descriptor, LISTING, descriptor, old, way=way)
         if _hash(descriptor, old) not in ours:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dupkit.files import display_path, hash_descriptor, in_destination, open_regular
-from dupkit.moves.failures import RefusalError, at_path
+from dupkit.moves.failures import RefusalError, at_path, near_path
 from dupkit.moves.journal import Move
 from dupkit.moves.tree import Tree, split_path
 
@@ -67,9 +67,12 @@ def opened_file(tree: Tree, path: bytes) -> Iterator[int]:
             raise RefusalError(f"{display_path(path)}: it is no regular file any more ({error})") from error
         raise
     try:
-        yield descriptor
+        with near_path(path):
+            yield descriptor
     finally:
-        os.close(descriptor)
+        # Nothing was written through it: no failure to close it can lose anything.
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -18,7 +18,6 @@ from dupkit.moves.listing import write_listings
 from dupkit.moves.names import part_name
 from dupkit.moves.proof import facts_of
 from dupkit.moves.rename import (
-    find_way,
     remove_empty_folder,
     remove_own_files,
     rename_no_replace,
@@ -153,7 +152,7 @@ def _taken_back(tree: Tree, plan: Plan, move: Move) -> Move:
     (start_folder, start_name), (end_folder, end_name) = split_path(move.source), split_path(move.destination)
     try:
         from_folder, to_folder = tree.folder(end_folder), tree.folder(start_folder)
-        way = find_way(from_folder, plan.plan_id)
+        way = tree.way(end_folder, plan.plan_id)
         rename_no_replace(from_folder, end_name, to_folder, start_name, way=way)
     except OSError as error:
         return replace(
@@ -168,11 +167,13 @@ def finish_plan(tree: Tree, connection: sqlite3.Connection, plan: Plan) -> list[
     folders = {split_path(path)[0] for move in moves for path in (move.destination, move.back_to) if path}
     probes = tuple(part_name(plan.plan_id, f"probe{number}") for number in (1, 2, 3))
     for folder in (*DESTINATIONS, *sorted(folders)):
-        if folder and tree.lstat(folder) is not None:
+        if tree.lstat(folder or b".") is not None:
             remove_own_files(tree.folder(folder), probes)
-    notes = write_listings(tree, connection, plan.plan_id)
-    journal.end(connection, plan.plan_id, gone_folders=_remove_unused_folders(tree, connection, plan, moves))
-    return notes
+    notes, failures = write_listings(tree, connection, plan.plan_id)
+    gone = _remove_unused_folders(tree, connection, plan, moves)
+    # Where a listing could not be written, the plan stays to be finished at the next start.
+    journal.end(connection, plan.plan_id, gone_folders=gone, finished=not failures)
+    return [*notes, *failures]
 
 
 def _remove_unused_folders(

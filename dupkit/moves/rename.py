@@ -24,8 +24,8 @@ _AT_FLAG = {"linux": 1, "darwin": 4}
 _SYSCALL_RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "i686": 353, "armv7l": 382, "ppc64le": 357}
 """Number of renameat2 where the C library has no function of that name."""
 
-_NO_SUCH_WAY = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
-"""What a kernel or mount answers that does not know a rename without overwriting."""
+_NO_SUCH_WAY = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+"""What a kernel or mount answers that does not know a rename without overwriting, or hard links (EPERM: vfat)."""
 
 
 class NoSafeRenameError(OSError):
@@ -69,15 +69,11 @@ def find_way(folder: int, plan_id: str) -> str:
     NoSafeRenameError
         Neither way holds here.
     """
-    first, second, third = (part_name(plan_id, f"probe{number}") for number in (1, 2, 3))
-    names = (first, second, third)
-    remove_own_files(folder, names)
+    names = tuple(part_name(plan_id, f"probe{number}") for number in (1, 2, 3))
+    reasons = []
     try:
-        for name in (first, second):
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
-        reasons = []
         for way in (KERNEL, LINK):
-            reason = _try_way(folder, first, second, third, way)
+            reason = _try_way(folder, names, way)
             if not reason:
                 return way
             reasons.append(f"{way}: {reason}")
@@ -87,26 +83,25 @@ def find_way(folder: int, plan_id: str) -> str:
     raise NoSafeRenameError(errno.ENOTSUP, msg)
 
 
-def _try_way(folder: int, first: bytes, taken: bytes, free: bytes, way: str) -> str:
+def _try_way(folder: int, names: tuple[bytes, ...], way: str) -> str:
+    """Return '' where a way renames to a free name and refuses a taken one, else what is wrong with it."""
+    first, taken, free = names
+    remove_own_files(folder, names)
+    for name in (first, taken):
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
     before = os.lstat(taken, dir_fd=folder).st_ino
+    refused = False
     try:
-        rename_no_replace(folder, first, folder, taken, way=way)
-    except FileExistsError:
-        pass
+        try:
+            rename_no_replace(folder, first, folder, taken, way=way)
+        except FileExistsError:
+            refused = True
+            rename_no_replace(folder, first, folder, free, way=way)
     except OSError as error:
-        if error.errno not in _NO_SUCH_WAY | {errno.EPERM, errno.EMLINK, errno.EACCES}:
+        if error.errno not in _NO_SUCH_WAY:
             raise
         return errno.errorcode.get(error.errno or 0, str(error))
-    else:
-        return "it overwrites"
-    try:
-        rename_no_replace(folder, first, folder, free, way=way)
-        rename_no_replace(folder, free, folder, first, way=way)
-    except OSError as error:
-        if error.errno not in _NO_SUCH_WAY | {errno.EPERM, errno.EMLINK, errno.EACCES}:
-            raise
-        return errno.errorcode.get(error.errno or 0, str(error))
-    return "" if os.lstat(taken, dir_fd=folder).st_ino == before else "it overwrites"
+    return "" if refused and os.lstat(taken, dir_fd=folder).st_ino == before else "it overwrites"
 
 
 def remove_own_files(folder: int, names: tuple[bytes, ...]) -> None:

@@ -8,11 +8,11 @@ import stat
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from pathlib import PurePath
 from types import TracebackType
 
 from dupkit.files import display_path, opened_folder
 from dupkit.moves.failures import RootLockedError, at_path, describe_failure
+from dupkit.moves.rename import find_way
 
 try:
     import fcntl
@@ -69,6 +69,7 @@ class Tree:
         self.root = root
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._unsynced: dict[bytes, None] = {}
+        self._ways: dict[int, str] = {}
         with at_path(root):
             self.descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -100,6 +101,8 @@ class Tree:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(value, OSError) and value.filename is None:
+            value.filename = self.root
         self.close()
 
     def close(self) -> None:
@@ -126,6 +129,21 @@ class Tree:
             descriptor = os.dup(opened)
         self._folders[path] = descriptor
         return descriptor
+
+    def way(self, folder: bytes, plan_id: str) -> str:
+        """Return how files are renamed on a folder's mount without overwriting; tried once a mount, with files of ours.
+
+        Raises
+        ------
+        OSError
+            There is no such way, or the folder cannot be written to.
+        """
+        descriptor = self.folder(folder)
+        with at_path(folder or b"."):
+            device = os.fstat(descriptor).st_dev
+            if device not in self._ways:
+                self._ways[device] = find_way(descriptor, plan_id)
+        return self._ways[device]
 
     def lstat(self, path: bytes) -> os.stat_result | None:
         """Return the facts of what has this path, a link itself included; None where nothing has it."""
@@ -172,7 +190,8 @@ class Tree:
         """Close a folder's descriptor, as the folder is about to go."""
         descriptor = self._folders.pop(path, None)
         if descriptor is not None:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
         self._unsynced.pop(path, None)
 
     def touched(self, folder: bytes) -> None:
@@ -201,8 +220,3 @@ class Tree:
                 return os.path.sameopenfile(kept, now)
         except OSError:
             return False
-
-
-def root_name(root: bytes) -> str:
-    """Return a root's path for messages."""
-    return display_path(os.fsencode(PurePath(os.fsdecode(root))))
