@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dupkit.scan.find import scan_folder as scan_folder
     from dupkit.scan.histograms import compute_histograms as compute_histograms
+    from dupkit.scan.pictures import check_decodes as check_decodes
     from dupkit.scan.pictures import pixel_hashes as pixel_hashes
     from dupkit.scan.pictures import read_facts as read_facts
     from dupkit.scan.pictures import read_picture as read_picture
     from dupkit.scan.pictures import read_thumbnails as read_thumbnails
     from dupkit.scan.reasons import problems as problems
+    from dupkit.scan.store import cache_info as cache_info
+    from dupkit.scan.store import clear_cache as clear_cache
 
 _MODULES = {
+    "cache_info": "store",
+    "check_decodes": "pictures",
+    "clear_cache": "store",
     "compute_histograms": "histograms",
     "pixel_hashes": "pictures",
     "problems": "reasons",

@@ -130,7 +130,7 @@ def decode_histogram(stream: BinaryIO, sampling: str, *, large: AbstractContextM
         turn = exif_orientation(header.image)
         counts = small.histogram() * (3 if small.mode == "L" else 1)
         grey = _upright(small.convert("L"), turn)
-        thumbnail = grey.resize(_THUMBNAIL_SIZE, Image.Resampling.BILINEAR).tobytes()
+        thumbnail = grey.resize(_THUMBNAIL_SIZE, Image.Resampling.BILINEAR, reducing_gap=1.0).tobytes()
         return Decoded(header.format, header.width, header.height, orientation or turn, frames, counts, thumbnail)
 
 

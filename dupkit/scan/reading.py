@@ -73,7 +73,7 @@ class FileReader:
                     stream.seek(0)
                     after = _state(descriptor)
                     if replace(after, read_ns=record.read_ns, content_hash=record.content_hash) != record:
-                        return record.failed("changed while it was read")
+                        return replace(record, content_hash=b"").failed("changed while it was read")
                     if record.content_hash in known:
                         return replace(record, known=True)
                     decoded = decode_histogram(stream, sampling, large=self._large)
