@@ -23,6 +23,9 @@ from dupkit.schema import N_BINS, check_table
 BIN_PIXELS = 5
 """Width of a bar of the distribution, CSS pixels: narrower bars shimmer, wider ones hide the shape of the left tail."""
 
+HEADROOM = 6
+"""Times the highest bar that the logarithmic axis reaches: room for the legend above the bars."""
+
 SHADED_SHARE = 0.8
 """Share of the squared distance that the shaded bins of :func:`plot_why` carry together; a convention."""
 
@@ -133,7 +136,7 @@ def plot_distribution(
     figure = _new_figure(size, scale)
     bottom = _BOTTOM + (64 if curve_bytes is not None else 0)
     counts = _add_axes(figure, size, (_LEFT, _TOP, size[0] - _RIGHT, size[1] - bottom), palette)
-    edges = _display_edges(x_max, size[0] - _LEFT - _RIGHT, log=log)
+    edges = _display_edges(x_max, size[0] - _LEFT - _RIGHT, _bin_width(rms_counts, x_max), log=log)
     _draw_counts(counts, rms_counts, edges, palette)
     if nearest is not None:
         _draw_nearest(counts, nearest, edges, palette)
@@ -165,12 +168,13 @@ def plot_why(
     histogram_b: np.ndarray,
     *,
     transform: Callable[[np.ndarray], np.ndarray] | None = None,
-    names: tuple[str, str] = ("A", "B"),
     size: tuple[int, int] = (900, 170),
     scale: float = 1.0,
     palette: Palette = LIGHT,
 ) -> Plot:
     """Return two histograms overlaid by channel, the bins that carry most of their distance shaded.
+
+    ``histogram_a`` is filled, ``histogram_b`` a line; above each channel stands the number of its shaded bins.
 
     Parameters
     ----------
@@ -178,8 +182,6 @@ def plot_why(
         Rows of the histograms table.
     transform : callable, optional
         What the measure compares in place of the bins themselves; takes and gives arrays of shape (n, 768).
-    names : tuple of str
-        Words for the two.
     size, scale, palette
         As for :func:`plot_distribution`.
 
@@ -215,16 +217,8 @@ def plot_why(
         axes.yaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.tick_params(labelleft=channel == 0)
-        share = f": {shaded[bins].sum()} bins differ most" if shaded.any() else ": the same"
+        share = f": {shaded[bins].sum()} bins" if shaded.any() else ": the same"
         axes.set_title(name + share, loc="left", color=palette.text, fontsize=8.5)
-    figure.text(
-        1 - _RIGHT / size[0],
-        1 - 15 / size[1],
-        f"filled {names[0]}, line {names[1]}",
-        ha="right",
-        color=palette.muted,
-        fontsize=8.5,
-    )
     return Plot(png=_to_png(figure, palette), width=size[0], height=size[1])
 
 
@@ -302,13 +296,20 @@ def rebin_counts(rms_counts: pd.DataFrame, edges: np.ndarray) -> np.ndarray:
     return np.diff(np.interp(edges, known, total))
 
 
-def _display_edges(x_max: float, width: float, *, log: bool) -> np.ndarray:
-    n_bins = max(10, int(width / BIN_PIXELS))
+def _bin_width(rms_counts: pd.DataFrame, x_max: float) -> float:
+    """Return the width of the table's narrowest bin in view; narrower bars would share a bin between them."""
+    in_view = rms_counts["rms_left"].to_numpy() < x_max
+    widths = (rms_counts["rms_right"] - rms_counts["rms_left"]).to_numpy()[in_view]
+    return float(widths.min(initial=x_max))
+
+
+def _display_edges(x_max: float, width: float, bin_width: float, *, log: bool) -> np.ndarray:
+    n_bars = max(10, int(width / BIN_PIXELS))
     if log:
-        return np.expm1(np.linspace(0, np.log1p(x_max), n_bins + 1))
-    # Whole units a bar where the axis has more units than bars: otherwise neighbouring bars hold 4 and 5 of them.
-    step = x_max / n_bins if x_max < n_bins else float(np.ceil(x_max / n_bins))
-    return np.append(np.arange(0, x_max, step), x_max)
+        return np.expm1(np.linspace(0, np.log1p(x_max), n_bars + 1))
+    # Whole bins a bar: otherwise neighbouring bars hold 4 and 5 of them.
+    step = max(1.0, np.ceil(x_max / n_bars / bin_width)) * bin_width
+    return np.append(np.arange(0, x_max - step / 2, step), x_max)
 
 
 def _draw_counts(axes: Axes, rms_counts: pd.DataFrame, edges: np.ndarray, palette: Palette) -> None:
@@ -322,7 +323,7 @@ def _draw_counts(axes: Axes, rms_counts: pd.DataFrame, edges: np.ndarray, palett
         shown = np.where(sampled, np.nan, shown)
     axes.stairs(shown, edges, fill=True, color=palette.bars, baseline=0.5, label="all pairs")
     axes.set_yscale("log")
-    axes.set_ylim(0.5, max(10.0, float(heights.max(initial=0)) * 2))
+    axes.set_ylim(0.5, max(10.0, float(heights.max(initial=0))) * HEADROOM)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_ylabel("pairs", color=palette.muted)
@@ -332,7 +333,7 @@ def _draw_nearest(axes: Axes, nearest: np.ndarray, edges: np.ndarray, palette: P
     known = np.asarray(nearest, dtype=np.float64)
     heights, _ = np.histogram(known[np.isfinite(known)], bins=edges)
     axes.stairs(np.maximum(heights, 0.5), edges, color=palette.text, linewidth=1, label="nearest neighbours")
-    axes.legend(loc="upper left", frameon=False, labelcolor=palette.text, fontsize=8.5, ncols=2, borderaxespad=0.2)
+    axes.legend(loc="upper right", frameon=False, labelcolor=palette.text, fontsize=8.5, ncols=2, borderaxespad=0.2)
 
 
 def _draw_curve(axes: Axes, curve_bytes: np.ndarray, x_max: float, palette: Palette) -> None:

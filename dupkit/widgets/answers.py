@@ -17,7 +17,7 @@ Question = Mapping[str, Any]
 class Answer:
     """JSON values for the page and the binary parts that go with them."""
 
-    values: dict[str, Any] = field(default_factory=dict)
+    content: dict[str, Any] = field(default_factory=dict)
     buffers: list[bytes] = field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ COARSEST_FINE_SCALE = 100
 SUGGESTED_PRECISIONS = (0.5, 0.999)
 """Precisions that a threshold can be suggested for."""
 
-_PLOT_HEIGHT = 236
+_PLOT_HEIGHT = 210
 
 
 class Explorer:
@@ -34,7 +35,7 @@ class Explorer:
         self.state = state
         self.step = 1.0 if state.max_rms > COARSEST_FINE_SCALE else 0.1
         self.thresholds = np.arange(round(state.max_rms / self.step) + 1) * self.step
-        self.answers = {
+        self.answers: dict[str, Callable[[Question], Answer | Later]] = {
             "lookups": self.lookups,
             "plot": self.plot,
             "folders": self.folders,
@@ -50,7 +51,9 @@ class Explorer:
 
     def lookups(self, _question: Question | None = None) -> Answer:
         """Return pairs, groups, files and bytes at every step of the slider, four float64 arrays."""
-        return Answer(buffers=[self._counts()[name].astype("<f8").tobytes() for name in ("pairs", "groups", "files", "bytes")])
+        return Answer(
+            buffers=[self._counts()[name].astype("<f8").tobytes() for name in ("pairs", "groups", "files", "bytes")]
+        )
 
     def _counts(self) -> dict[str, np.ndarray]:
         counts = self.state.counts
@@ -66,9 +69,9 @@ class Explorer:
         """Return the distribution as a PNG in the page's size and colours, and where its axis lies."""
         table, x_max = self._shown(str(question.get("view", "stored")), float(question.get("threshold", 0)))
         width = int(np.clip(question.get("width", 900), 280, 4000))
-        curve = self._counts()["bytes"][self.thresholds <= x_max + 1e-9]
-        if self.thresholds[-1] < x_max:
-            curve = None
+        # The storage curve ends where the stored distances end.
+        in_view = self.thresholds <= x_max + self.step / 2
+        curve = None if self.thresholds[-1] < x_max - self.step / 2 else self._counts()["bytes"][in_view]
         log = bool(question.get("log"))
         palette, scale = read_palette(question.get("palette")), float(np.clip(question.get("scale", 1), 1, 3))
 
@@ -119,19 +122,43 @@ class Explorer:
             words += f", {tally['skipped']:,} skipped"
         if not n_decided:
             return Answer({"words": "Nothing decided yet" if not tally["skipped"] else words, "bands": []})
-        bands = self.state.precision_bands()
-        expected = self.state.expected_false(float(question["threshold"]))
-        return Answer({"words": f"{words} · {expected}", "bands": _bands(bands)})
+        threshold = float(question["threshold"])
+        expected = self.state.expected_false(threshold)
+        words += f" · {expected_words(expected, threshold)}"
+        return Answer({"words": words, "bands": _bands(self.state.precision_bands())})
 
     def suggest(self, question: Question) -> Answer:
-        """Return the largest threshold whose precision reaches what the analyst wants, and why, in words."""
+        """Return the thresholds that keep the precision that the analyst wants: surely, and by expectation."""
         lowest, highest = SUGGESTED_PRECISIONS
         wanted = float(question["precision"])
         if not lowest <= wanted <= highest:
             msg = f"precision: {wanted:.1%} is not allowed; name one from {lowest:.0%} to {highest:.1%}"
             raise ValueError(msg)
-        suggestion = self.state.suggest_threshold(wanted)
-        return Answer({"threshold": suggestion, "words": str(suggestion)})
+        found = self.state.suggest_threshold(wanted)
+        choices = [
+            (words, float(found[name]))
+            for name, words in (("exact", "surely (95 %)"), ("maybe", "probably"))
+            if np.isfinite(found[name]) and found[name] > 0
+        ]
+        words = "" if choices else "The decisions do not show such a threshold yet: decide more pairs."
+        return Answer({"choices": choices, "words": words})
+
+
+def expected_words(expected: Mapping[str, float], threshold: float) -> str:
+    """Return what the decisions say about a threshold, in words.
+
+    Examples
+    --------
+    >>> expected_words(
+    ...     {"n_pairs": 412, "expected": 49.2, "low": 12, "high": 157, "precision": 0.88, "precision_low": 0.619,
+    ...      "precision_high": 0.97}, 500)
+    'precision below 500: 88 % (62 to 97): about 49 false among 412'
+    """
+    if not expected["n_pairs"] or not np.isfinite(expected["expected"]):
+        return f"below {threshold:,.6g} nothing is known yet"
+    precision, low, high = (round(100 * expected[f"precision{end}"]) for end in ("", "_low", "_high"))
+    about = f"about {expected['expected']:,.0f} false among {expected['n_pairs']:,.0f}"
+    return f"precision below {threshold:,.6g}: {precision} % ({low} to {high}): {about}"
 
 
 def axis_of(plot: Plot) -> dict[str, Any]:
@@ -185,21 +212,19 @@ def _nearest_values(state: ReviewState) -> np.ndarray:
     found[state.second[counted]] = state.rms[counted]
     other = np.full(len(state.images), np.nan)
     other[state.first[counted]] = state.rms[counted]
-    return np.fmin(found, other)
+    return np.asarray(np.fmin(found, other))
 
 
 def _bands(bands: pd.DataFrame) -> list[dict[str, float]]:
+    known = bands[bands["n_approved"] + bands["n_rejected"] > 0]
     return [
         {
-            "left": float(band.rms_left),
-            "right": float(band.rms_right),
-            "n": int(band.n_approved + band.n_rejected),
-            "precision": float(band.precision),
-            "low": float(band.low),
-            "high": float(band.high),
+            "left": band["rms_left"],
+            "right": band["rms_right"],
+            "n": band["n_approved"] + band["n_rejected"],
+            "precision": band["precision"],
+            "low": band["low"],
+            "high": band["high"],
         }
-        for band in bands.itertuples()
-        if band.n_approved + band.n_rejected > 0
+        for band in known.to_dict("records")
     ]
-
-

@@ -20,7 +20,7 @@ from dupkit.scan.decode import UnreadableError
 from dupkit.widgets.answers import Answer, Later, Question
 
 EXPORT_NAME = "decisions.csv"
-"""Name of the CSV of decisions; a number is added where a file of that name is there."""
+"""Name of the CSV of decisions; a number is added where another file than ours has that name."""
 
 MOST_ROWS = 500
 """Rows of a plan that go to the page; the others are counted."""
@@ -64,9 +64,13 @@ class Mover:
 
     def export(self, _question: Question) -> Answer:
         """Write the decisions as CSV and say where."""
-        self.export_folder.mkdir(parents=True, exist_ok=True)
-        path = _free_name(self.export_folder / EXPORT_NAME)
-        self.state.export_csv(path)
+        path = self.export_folder / EXPORT_NAME
+        try:
+            self.state.export_csv(path)
+        except FileExistsError:
+            # Somebody else's file has that name.
+            path = _free_name(path)
+            self.state.export_csv(path)
         return Answer({"words": f"Decisions written to {path}"})
 
     def take_in(self, question: Question) -> Answer:
@@ -87,13 +91,15 @@ class Mover:
         n_members = groups.groupby("group_id")["image_id"].transform("size")
         groups = groups[n_members > 1].reset_index(drop=True)
         moves = plan_moves(groups, self.state.approved_pairs(), self.state.images)
-        self.planned, self.plan_id = (moves, None) if len(moves) else (None, None)
+        going = moves[moves["status"] == "planned"]
+        self.planned, self.plan_id = (moves, None) if len(going) else (None, None)
         if not len(moves):
             words = "Nothing to move: " + ("all of it has moved." if self.moved else "no pair is approved yet.")
             return Answer({"words": words})
-        size = bytes_in_words(float(moves["size_bytes"].sum()))
-        words = f"{len(moves):,} files would move, {size} in them. Nothing has moved yet: read the table, then press Apply moves."
-        return Answer({"words": words, **_table(_plan_table(moves), f"Plan: {len(moves):,} moves")})
+        size = bytes_in_words(float(going["size_bytes"].sum()))
+        stay = f", {len(moves) - len(going):,} stay for the reasons in the table" if len(going) < len(moves) else ""
+        words = f"{len(going):,} files would move, {size} in them{stay}. Nothing has moved yet: read the table first."
+        return Answer({"words": words, **_table(_plan_table(moves), f"Plan: {len(going):,} moves")})
 
     def apply(self, question: Question) -> Answer | Later:
         """Do the planned moves; above the brake ask for their number first."""
@@ -102,8 +108,8 @@ class Mover:
         moves = self.planned
         if self.plan_id is None:
             self.plan_id = save_plan(moves)
-        plan_id, confirm = self.plan_id, _number(question.get("confirm"), len(moves))
-        progress = self._progress("moved", len(moves))
+        plan_id, confirm = self.plan_id, _number(question.get("confirm"), int((moves["status"] == "planned").sum()))
+        progress = self._progress("moved", int((moves["status"] == "planned").sum()))
 
         def work() -> Answer:
             try:
@@ -124,10 +130,12 @@ class Mover:
 
         def work() -> Answer:
             back = undo_moves(plan_id)
-            by_path = {str(path): int(image) for image, path in self.state.images["path"].items()}
+            image_of = self._image_of_path()
             for source in back.loc[back["status"] == "undone", "source"]:
-                self.moved.pop(by_path.get(str(source), -1), None)
-            return Answer({"words": _outcome(back, "undone"), "moved": True, **_table(_plan_table(back), "Moves undone")})
+                self.moved.pop(image_of.get(source, -1), None)
+            return Answer(
+                {"words": _outcome(back, "undone"), "moved": True, **_table(_plan_table(back), "Moves undone")}
+            )
 
         return Later(work)
 
@@ -148,10 +156,15 @@ class Mover:
         return tell
 
     def _note_moved(self, moves: pd.DataFrame) -> None:
-        by_path = {str(path): int(image) for image, path in self.state.images["path"].items()}
-        for move in moves[moves["status"] == "moved"].itertuples():
-            if str(move.source) in by_path:
-                self.moved[by_path[str(move.source)]] = path_from_display(str(move.destination))
+        image_of = self._image_of_path()
+        done = moves[moves["status"] == "moved"]
+        for source, destination in zip(done["source"], done["destination"], strict=True):
+            if source in image_of:
+                self.moved[image_of[source]] = path_from_display(destination)
+
+    def _image_of_path(self) -> dict[str, int]:
+        images = self.state.images
+        return dict(zip(images["path"].tolist(), images.index.tolist(), strict=True))
 
 
 def why_not_decoded(root: bytes, path: bytes) -> str:

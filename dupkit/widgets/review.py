@@ -20,6 +20,7 @@ from dupkit.review.decisions import Decisions
 from dupkit.review.keepers import RULE_WORDS
 from dupkit.review.state import ReviewState
 from dupkit.widgets.answers import Answer, Later, Pool, Question
+from dupkit.widgets.decider import Decider, bulk_rules, page_filters
 from dupkit.widgets.explorer import Explorer
 from dupkit.widgets.mover import Mover
 from dupkit.widgets.viewer import Viewer
@@ -73,7 +74,7 @@ def read_script() -> str:
     return "\n".join((STATIC / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
 
 
-class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
+class ReviewWidget(anywidget.AnyWidget):
     """The page: tune the threshold, look at pairs, decide, plan and apply the moves.
 
     Parameters
@@ -136,19 +137,14 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
         )
         self.explorer = Explorer(self.state)
         self.viewer = Viewer(self.state)
+        self.decider = Decider(self.state, self._whole_status)
         self.mover = Mover(self.state, export_folder=export_folder, moved=self.viewer.moved, say=self._say)
         self._questions: dict[str, Callable[[Question], Answer | Later]] = {
             **self.explorer.answers,
             **self.viewer.answers,
+            **self.decider.answers,
             **self.mover.answers,
             "hello": self._hello,
-            "act": self._act,
-            "go": self._go,
-            "show": self._show,
-            "keeper": self._keeper,
-            "keeper_rules": self._keeper_rules,
-            "review_next": self._review_next,
-            "refresh": self._refresh,
             "unreadable": self._unreadable,
         }
         self._pool = Pool()
@@ -219,7 +215,7 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _reply(self, name: object, answer: Answer | Later | None) -> None:
         if isinstance(answer, Answer):
-            self.send({"id": name, "ok": True, "answer": answer.values}, buffers=answer.buffers)
+            self.send({"id": name, "ok": True, "answer": answer.content}, buffers=answer.buffers)
 
     # What the page shows
 
@@ -251,7 +247,7 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
             "shown": SHOWN_WORDS,
             "verdict_filters": [("", "any verdict"), *((word, word) for word in verdicts)],
             "keeper_words": RULE_WORDS,
-            "bulk_rules": [],
+            "bulk_rules": [[str(place), words] for place, (words, _) in enumerate(bulk_rules(""))],
         }
 
     def _status(self) -> dict[str, Any]:
@@ -277,80 +273,6 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
         shown = {"status": self._status(), "pair": self.viewer.pair(), "upcoming": self.viewer.upcoming()}
         return shown if words is None else {**shown, "words": words}
 
-    # What people do
-
-    def _act(self, question: Question) -> Answer:
-        state = self.state
-        act, position = str(question["act"]), int(question["position"])
-        acts: dict[str, Callable[[], object]] = {
-            "approve": state.approve,
-            "reject": state.reject,
-            "skip": state.skip,
-            "undo": state.undo,
-            "keep_left": state.keep_left,
-            "keep_right": state.keep_right,
-            "keep_both": state.keep_both,
-            "approve_group": lambda: state.decide_group(position, "approved"),
-            "cut": lambda: state.cut_chain(position),
-        }
-        if act not in acts:
-            msg = f"act: {act!r} is unknown; allowed are {', '.join(acts)}"
-            raise ValueError(msg)
-        if act != "undo":
-            if not 0 <= position < len(state.pairs):
-                return Answer(self._whole_status("No pair is in view"))
-            if state.current != position:
-                # The pair that the person saw counts, wherever another window has gone.
-                state.go_to(position)
-        acts[act]()
-        return Answer(self._whole_status(state.message))
-
-    def _go(self, question: Question) -> Answer:
-        state = self.state
-        where = str(question["where"])
-        if where == "position":
-            state.go_to(int(question["position"]))
-            return Answer(self._whole_status(""))
-        ways: dict[str, tuple[Callable[[], bool], str]] = {
-            "next": (state.next_pair, "This is the last pair of the list."),
-            "previous": (state.previous_pair, "This is the first pair of the list."),
-            "undecided": (state.next_undecided, "Every pair of this list is decided."),
-            "band": (state.next_band, "No further band of distances has pairs."),
-        }
-        step, otherwise = ways[where]
-        return Answer(self._whole_status("" if step() else otherwise))
-
-    def _show(self, question: Question) -> Answer:
-        state = self.state
-        if "order" in question:
-            state.order = str(question["order"])
-        if "filters" in question:
-            state.filters = state_filters({**page_filters(state.filters), **question["filters"]})
-        return Answer(self._whole_status(""))
-
-    def _keeper(self, question: Question) -> Answer:
-        state = self.state
-        position, image = int(question["position"]), int(question["image"])
-        if state.set_keeper(position, image):
-            return Answer(self._whole_status(f"Keeper: {state.images['path'].loc[image]}"))
-        pair = state.pairs.iloc[position]
-        if image not in (pair["image_a"], pair["image_b"]):
-            return Answer(self._whole_status("No pair of this group is approved yet: approve one, then choose its keeper."))
-        state.decide(position, "approved", keeper=image)
-        return Answer(self._whole_status(state.message))
-
-    def _keeper_rules(self, question: Question) -> Answer:
-        self.state.keeper_rules = [str(rule) for rule in question["rules"]]
-        return Answer({**self._whole_status("Keepers chosen again by these rules."), "lookups_changed": True})
-
-    def _review_next(self, _question: Question) -> Answer:
-        self.state.review_next(20)
-        return Answer(self._whole_status(self.state.message))
-
-    def _refresh(self, _question: Question) -> Answer:
-        self.state.refresh()
-        return Answer(self._whole_status(self.state.message))
-
     def _unreadable(self, _question: Question) -> Answer:
         images = self.state.images
         bad = images[images["error"] != ""]
@@ -362,32 +284,6 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]
         """Close the page; decisions are stored already."""
         self._pool.close()
         super().close()
-
-
-def page_filters(filters: dict[str, Any]) -> dict[str, str]:
-    """Return the state's filter as the page's four choices."""
-    decision = (filters.get("decision") or [None])[0]
-    verdict = (filters.get("verdict") or [""])[0]
-    return {
-        "show": filters.get("show", "below"),
-        "decision": "undecided" if decision == "" else decision or "",
-        "verdict": verdict,
-        "folder": filters.get("folder", ""),
-    }
-
-
-def state_filters(choices: dict[str, Any]) -> dict[str, Any]:
-    """Return the page's choices as the state's filter."""
-    filters: dict[str, Any] = {}
-    if choices.get("show", "below") != "below":
-        filters["show"] = str(choices["show"])
-    if choices.get("decision"):
-        filters["decision"] = ["" if choices["decision"] == "undecided" else str(choices["decision"])]
-    if choices.get("verdict"):
-        filters["verdict"] = [str(choices["verdict"])]
-    if choices.get("folder"):
-        filters["folder"] = str(choices["folder"])
-    return filters
 
 
 def one_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -42,7 +43,7 @@ class Lab:
 
 
 @contextmanager
-def running_lab(folder: Path) -> Iterator[Lab]:
+def running_lab(folder: Path, *, theme: str = "JupyterLab Light") -> Iterator[Lab]:
     """Start JupyterLab with a state and a cache of its own below a folder; stop it and its kernels at the end."""
     notebooks = folder / "notebooks"
     notebooks.mkdir(parents=True)
@@ -61,9 +62,10 @@ def running_lab(folder: Path) -> Iterator[Lab]:
         # The last occurrence counts for Python; whoever runs the tests may treat warnings as errors, kernels do not.
         "PYTHONWARNINGS": "ignore",
     }
-    news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    news.parent.mkdir(parents=True)
-    news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
     log = folder / "jupyter.log"
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"),

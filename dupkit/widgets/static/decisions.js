@@ -14,7 +14,6 @@ class DecisionBar {
       element("span", { class: "dupkit-gap" }),
       button("‹", () => page.go("previous"), { "aria-label": "Previous pair", title: "Previous pair (←)" }),
       button("›", () => page.go("next"), { "aria-label": "Next pair", title: "Next pair (→)" }),
-      button("Next undecided", () => page.go("undecided"), { title: "Next undecided pair (N)" }),
     );
   }
 }
@@ -48,8 +47,8 @@ class Calibration {
   async suggest() {
     const { channel, explorer } = this.page;
     try {
-      const { threshold, words } = await channel.ask("suggest", { precision: Number(this.precision.value) / 100 });
-      this.advice.replaceChildren(words, threshold === null ? "" : button(`Use ${distanceInWords(threshold)}`, () => explorer.move(threshold), { class: "dupkit-link" }));
+      const { choices, words } = await channel.ask("suggest", { precision: Number(this.precision.value) / 100 });
+      this.advice.replaceChildren(words, ...choices.map(([sure, threshold]) => button(`${sure}: ${distanceInWords(threshold)}`, () => explorer.move(threshold), { class: "dupkit-link", title: "Set the threshold to it" })));
     } catch (problem) {
       this.advice.textContent = problem.message;
     }

@@ -77,8 +77,9 @@ class Keys {
   }
 
   showWhere(here) {
-    this.page.node.dataset.keys = here ? "here" : "elsewhere";
-    const words = here ? "Keys work here · ? shows them" : "Keys go elsewhere: click the page to bring them back";
+    const lost = !here && ["here", "lost"].includes(this.page.node.dataset.keys);
+    this.page.node.dataset.keys = here ? "here" : lost ? "lost" : "unused";
+    const words = here ? "Keys work here · ? shows them" : lost ? "Keys go elsewhere now: click the page to bring them back" : "Click the page to work by keys";
     if (this.where.textContent !== words) this.where.textContent = words;
   }
 

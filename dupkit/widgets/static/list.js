@@ -109,7 +109,7 @@ class PairList {
 
   draw() {
     const end = Math.min(this.first + this.rowsInSight(), this.n_rows);
-    this.fetch(this.first, end);
+    this.askRows(this.first, end);
     const shown = [];
     for (let place = this.first; place < end; place += 1) {
       const row = this.rows.get(place) ?? this.stale?.get(place);
@@ -139,8 +139,7 @@ class PairList {
       { class: "dupkit-row", role: "option", "aria-selected": String(chosen), "aria-setsize": this.n_rows, "aria-posinset": place + 1, title: `${row.path_a}\n${row.path_b}`, on: { click: () => this.page.go("position", { position: row.position }) } },
       this.thumbnail(row.image_a),
       this.thumbnail(row.image_b),
-      element("span", { class: "dupkit-row-rms", text: distanceInWords(row.rms) }),
-      element("span", { class: "dupkit-row-words" }, element("span", { class: "dupkit-row-name", text: row.name }), element("span", { class: "dupkit-row-verdict" }, row.verdict, row.proposed ? element("span", { class: "dupkit-tag", text: "by structure" }) : null, decision)),
+      element("span", { class: "dupkit-row-words" }, element("span", { class: "dupkit-row-name" }, element("strong", { text: distanceInWords(row.rms) }), ` ${row.verdict}`), element("span", { class: "dupkit-row-more" }, row.proposed ? element("span", { class: "dupkit-tag", text: "by structure" }) : null, decision, element("span", { class: "dupkit-row-file", text: row.name }))),
     );
   }
 
@@ -153,7 +152,7 @@ class PairList {
     return frame;
   }
 
-  async fetch(from, to) {
+  askRows(from, to) {
     for (let chunk = Math.floor(from / CHUNK); chunk * CHUNK < to; chunk += 1) {
       if (this.asked.has(chunk)) continue;
       this.asked.add(chunk);

@@ -48,7 +48,6 @@ class Page {
     this.explorer = new Explorer(this);
     this.list = new PairList(this);
     this.viewer = new Viewer(this);
-    this.bar = new DecisionBar(this);
     this.calibration = new Calibration(this);
     this.mover = new Mover(this);
     this.rules = new Rules(this);
@@ -58,7 +57,7 @@ class Page {
     this.node.replaceChildren(
       head,
       this.explorer.node,
-      element("div", { class: "dupkit-main" }, this.list.node, element("div", { class: "dupkit-viewer-column" }, this.viewer.node, this.bar.node, this.viewer.why)),
+      element("div", { class: "dupkit-main" }, this.list.node, element("div", { class: "dupkit-viewer-column" }, this.viewer.node)),
       element("footer", { class: "dupkit-foot" }, this.calibration.node, this.mover.node),
       this.message,
       this.mover.panel,

@@ -7,16 +7,19 @@ class Viewer {
   constructor(page) {
     this.page = page;
     this.pair = null;
+    this.cameras = new Map();
     this.compare = new Compare(page, this);
     this.facts = element("div", { class: "dupkit-facts" });
     this.verdict = element("div", { class: "dupkit-verdict" });
     this.place = element("span", { class: "dupkit-muted dupkit-place" });
+    this.further = button("next undecided", () => page.go("undecided"), { class: "dupkit-link", title: "Next undecided pair (N)" });
     this.whyPicture = element("img", { class: "dupkit-why-picture", alt: "The two histograms overlaid by channel; the bins that carry most of the distance are shaded" });
-    this.why = element("details", { class: "dupkit-why", on: { toggle: () => this.askWhy() } }, element("summary", { text: "why do they match?" }), this.whyPicture);
+    this.why = element("details", { class: "dupkit-why", on: { toggle: () => this.askWhy() } }, element("summary", { text: "why do they match?" }), this.whyPicture, element("p", { class: "dupkit-muted", text: "Pixels by brightness of each channel: A filled, B as a line. Shaded: the fewest bins that carry 80 % of the squared distance." }));
     this.group = new GroupStrip(page);
+    this.bar = new DecisionBar(page);
     this.empty = element("p", { class: "dupkit-empty" });
-    this.body = element("div", { class: "dupkit-viewer-body" }, this.compare.node, this.facts, this.verdict, this.group.node);
-    this.node = element("div", { class: "dupkit-viewer", role: "group", "aria-label": "Pair" }, this.empty, this.body);
+    this.body = element("div", { class: "dupkit-viewer-body" }, this.empty, this.compare.node, this.bar.node, this.facts, this.verdict, this.group.node, this.why);
+    this.node = element("div", { class: "dupkit-viewer", role: "group", "aria-label": "Pair" }, this.body);
   }
 
   /** Return the side of the pictures for this page's width and screen. */
@@ -30,7 +33,7 @@ class Viewer {
   show(pair, upcoming) {
     this.pair = pair;
     this.empty.hidden = Boolean(pair);
-    this.body.hidden = !pair;
+    for (const part of [this.compare.node, this.facts, this.verdict, this.group.node, this.why]) part.hidden = !pair;
     if (!pair) {
       this.empty.textContent = this.page.status.n_visible || !this.page.facts.n_pairs ? this.nothing() : "No pair below this threshold and these filters. Move the slider to the right, or show all pairs.";
       return Promise.resolve();
@@ -43,6 +46,7 @@ class Viewer {
       this.page.pictures.want(image_b, side, 1);
     }
     this.showFacts(pair);
+    this.askCamera(pair);
     this.showVerdict(pair);
     this.group.show(pair);
     if (this.why.open) this.askWhy();
@@ -54,14 +58,31 @@ class Viewer {
   }
 
   showFacts(pair) {
-    const column = (letter, side, other) => element(
+    const column = (letter, side) => element(
       "div",
       { class: "dupkit-side" },
       element("div", { class: "dupkit-path" }, element("span", { class: "dupkit-letter", text: letter }), element("span", { class: "dupkit-path-text", text: side.path })),
       element("div", { class: "dupkit-fact-row" }, ...side.facts.map((fact) => this.fact(fact))),
-      element("div", { class: "dupkit-keeper-row" }, side.keeper ? element("span", { class: "dupkit-tag dupkit-keeper", text: `keeper: ${side.reason}` }) : button("keep this one", () => this.page.setKeeper(side.image), { "aria-label": `Keep ${letter}`, class: "dupkit-link" }), side.keeper || !side.reason ? null : element("span", { class: "dupkit-muted", text: side.reason }), side.note ? element("span", { class: "dupkit-tag", text: side.note }) : null),
+      element("div", { class: "dupkit-keeper-row" }, side.keeper ? element("span", { class: "dupkit-tag dupkit-keeper", text: `keeper: ${side.reason}` }) : element("span", { class: "dupkit-muted", text: side.reason }), side.keeper ? null : button("keep it instead", () => this.page.setKeeper(side.image), { "aria-label": `Keep ${letter} instead`, class: "dupkit-link" }), side.note ? element("span", { class: "dupkit-tag", text: side.note }) : null),
     );
-    this.facts.replaceChildren(column("A", pair.a, pair.b), column("B", pair.b, pair.a));
+    this.facts.replaceChildren(column("A", pair.a), column("B", pair.b));
+  }
+
+  /** Add what the files themselves say of camera and time, which is read only now. */
+  async askCamera(pair) {
+    const missing = [pair.a.image, pair.b.image].filter((image) => !this.cameras.has(image));
+    if (missing.length) {
+      const { facts } = await this.page.channel.ask("camera", { images: missing }).catch(() => ({ facts: [] }));
+      facts.forEach((said, i) => this.cameras.set(missing[i], said));
+      if (this.cameras.size > 2000) this.cameras.delete(this.cameras.keys().next().value);
+    }
+    if (this.pair !== pair) return;
+    [pair.a, pair.b].forEach((side, i) => {
+      const said = this.cameras.get(side.image) ?? {};
+      const row = this.facts.children[i].querySelector(".dupkit-fact-row");
+      if (said.taken) row.append(this.fact({ name: "taken", text: `taken ${said.taken}` }));
+      if (said.camera) row.append(this.fact({ name: "camera", text: said.camera }));
+    });
   }
 
   fact(fact) {
@@ -73,7 +94,7 @@ class Viewer {
     if (pair.decision) parts.push(element("span", { class: `dupkit-tag dupkit-${pair.decision}`, text: pair.decision }));
     const { status } = this.page;
     this.place.textContent = status.place >= 0 ? `${countInWords(status.place + 1)} of ${countInWords(status.n_visible)}` : "";
-    this.verdict.replaceChildren(...parts, element("span", { class: "dupkit-gap" }), this.place);
+    this.verdict.replaceChildren(...parts, element("span", { class: "dupkit-gap" }), this.place, this.further);
   }
 
   async askWhy() {
