@@ -168,11 +168,19 @@ def open_runner(scheduler: Any = None) -> Iterator[Runner]:
             )
             options = {"scheduler": "processes", "pool": pool}
             yield Runner(shared=False, n_workers=n_workers, options=options, folder=Path(folder))
-        elif get is dask.local.get_sync:
-            yield Runner(shared=True, n_workers=1, options={"scheduler": "synchronous"})
         else:
-            n_workers = int(dask.config.get("num_workers", None) or CPU_COUNT)
-            yield Runner(shared=True, n_workers=n_workers, options={"scheduler": "threads"})
+            yield local_runner("synchronous" if get is dask.local.get_sync else "threads")
+
+
+def local_runner(scheduler: Any = None) -> Runner:
+    """Return a runner in this process: this thread alone where dask is to be synchronous, else threads."""
+    if isinstance(scheduler, str):
+        scheduler = _ALIASES.get(scheduler, scheduler)
+    configured = scheduler if scheduler is not None else dask.config.get("scheduler", None)
+    if configured in ("synchronous", *(alias for alias, name in _ALIASES.items() if name == "synchronous")):
+        return Runner(shared=True, n_workers=1, options={"scheduler": "synchronous"})
+    n_workers = int(dask.config.get("num_workers", None) or CPU_COUNT)
+    return Runner(shared=True, n_workers=n_workers, options={"scheduler": "threads"})
 
 
 def in_waves(

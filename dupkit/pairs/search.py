@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from dupkit.pairs.closest import ClosestPairs, Found
@@ -22,7 +21,7 @@ from dupkit.pairs.projection import (
     plausible,
     project,
 )
-from dupkit.pairs.running import Runner, in_waves, shared_arrays
+from dupkit.pairs.running import Runner, in_waves, local_runner, shared_arrays
 from dupkit.pairs.sieve import BUFFER_BYTES, STAGES, Sieve
 from dupkit.pairs.tiles import make_tiles
 from dupkit.schema import N_BINS
@@ -121,7 +120,7 @@ def prepare(
         rows.keep_transformed()
     basis = leading_components(rows.take(sample), seed=seed)
     starts = range(0, n_rows, PROJECTED_ROWS)
-    local = runner if runner.shared else Runner(shared=True, n_workers=CPU_COUNT, options={"scheduler": "threads"})
+    local = runner if runner.shared else local_runner()
     n_jobs = min(len(starts), 4 * local.n_workers)
     done = local.run(partial(_project, rows, basis), [(starts[k::n_jobs],) for k in range(n_jobs)])
     pieces = sorted((piece for job in done for piece in job), key=lambda piece: piece[0])
@@ -208,7 +207,7 @@ def _search_below(
             runner, function, jobs, arguments, words="Comparing images", progress=progress, stop=stop
         ):
             pairs, job_left = result
-            measured: Found = pairs if runner.shared else measure(prepared, pairs[0], pairs[1], closest.bound)
+            measured: Found = pairs if runner.shared else measure_below(prepared, pairs[0], pairs[1], closest.bound)
             closest.add(*measured)
             left += job_left
             n_done += sum(sieve.n_pairs(tile) for tile in job)
@@ -233,7 +232,7 @@ def _search_tiles_here(
         for first, second in prepared.sieve.search(tile, N_BINS * closest.bound**2, buffer, left):
             if cancelled:
                 break
-            closest.add(*measure(prepared, first, second, closest.bound))
+            closest.add(*measure_below(prepared, first, second, closest.bound))
     return closest.held(), left
 
 
@@ -248,14 +247,20 @@ def _search_tiles_elsewhere(reference: Any, tiles: range, bound: float) -> tuple
     return tuple(np.concatenate(column) for column in zip(*pairs, strict=True)), left
 
 
-def measure(prepared: Prepared, first: NDArray[np.intp], second: NDArray[np.intp], bound: float) -> Found:
-    """Return those of some pairs, given by places in tile order, whose distance is below a bound."""
+def measure_pairs(prepared: Prepared, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the distance of pairs given by places in tile order, by the definition."""
     rms = np.empty(len(first))
     order = prepared.order
     for start in range(0, len(first), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         rows_a, rows_b = prepared.rows.take(order[first[block]]), prepared.rows.take(order[second[block]])
         rms[block] = root_mean_squares(rows_a, rows_b)
+    return rms
+
+
+def measure_below(prepared: Prepared, first: NDArray[np.intp], second: NDArray[np.intp], bound: float) -> Found:
+    """Return those of some pairs, given by places in tile order, whose distance is below a bound."""
+    rms = measure_pairs(prepared, first, second)
     below = rms < bound
     return first[below], second[below], rms[below]
 
@@ -287,6 +292,6 @@ def _likely_bound(prepared: Prepared, bound: float, max_pairs: int, *, seed: int
         return bound
     # Features are a little closer than their rows: measure twice as many of the closest as are wanted.
     nearest = np.argsort(apart)[: 2 * wanted]
-    distances = np.sort(measure(prepared, first[nearest], second[nearest], np.inf)[2])
+    distances = np.sort(measure_pairs(prepared, first[nearest], second[nearest]))
     guess = float(distances[min(wanted, len(distances) - 1)])
     return min(bound, guess) if guess > 0 else bound

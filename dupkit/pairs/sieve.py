@@ -101,6 +101,14 @@ def features_bound(squared_radius: float, longest: float) -> np.float32:
     return _rounded_up(widened)
 
 
+def left_factor(right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (-2 z, s_z, 1) of rows given as (z, 1, s_z): the left factor of the products. Doubling is exact."""
+    left = right * np.float32(-2)
+    left[:, -2] = right[:, -1]
+    left[:, -1] = 1
+    return left
+
+
 @dataclass(frozen=True)
 class Sieve:
     """The features of all rows in tile order, ready for searching: a few hundred bytes an image.
@@ -178,20 +186,14 @@ class Sieve:
         """
         start, stop = int(self.starts[tile]), int(self.starts[tile + 1])
         bound = features_bound(squared_radius, self.longest)
-        columns = self._columns_near(tile, bound)
+        columns = self.columns_near(tile, bound, from_tile=tile)
         # Pairs of the tile with itself count once, not twice, and not an image with itself.
         left[0] += len(columns) * (stop - start) - (stop - start) * (stop - start + 1) // 2
         right = self.right.take(columns, axis=0)
-        features = right[:, : SHORT + 1]
-        away = np.maximum(features, self.low[tile])
-        np.minimum(away, self.high[tile], out=away)
-        np.subtract(features, away, out=away)
-        near = np.einsum("ij,ij->i", away, away) <= bound
+        near = self.beside_box(right[:, : SHORT + 1], tile) <= bound
         columns, right = columns[near], right[near]
         left[1] += len(columns) * (stop - start) - (stop - start) * (stop - start + 1) // 2
-        rows = self.right[start:stop] * np.float32(-2)
-        rows[:, SHORT + 1] = self.right[start:stop, SHORT + 2]
-        rows[:, SHORT + 2] = 1
+        rows = left_factor(self.right[start:stop])
         limit = products_bound(squared_radius)
         n_rows = min(len(rows), max(1, int(len(buffer) ** 0.5)))
         n_columns = max(1, len(buffer) // n_rows)
@@ -208,17 +210,31 @@ class Sieve:
                 left[2] += len(first)
                 for piece in range(0, len(first), PIECE_PAIRS):
                     some_first, some_second = first[piece : piece + PIECE_PAIRS], second[piece : piece + PIECE_PAIRS]
-                    apart = self.long.take(some_first, axis=0)
-                    apart -= self.long.take(some_second, axis=0)
-                    within = np.einsum("ij,ij->i", apart, apart) <= bound
+                    within = self.apart(some_first, some_second) <= bound
                     left[3] += np.count_nonzero(within)
                     yield some_first[within], some_second[within]
 
-    def _columns_near(self, tile: int, bound: np.float32) -> NDArray[np.intp]:
-        low, high = self.low[tile:], self.high[tile:]
+    def columns_near(self, tile: int, bound: np.float32, *, from_tile: int) -> NDArray[np.intp]:
+        """Return the places of the tiles, from one on, whose boxes lie within a squared distance of a tile's box."""
+        low, high = self.low[from_tile:], self.high[from_tile:]
         gap = np.maximum(low - self.high[tile], self.low[tile] - high)
         np.maximum(gap, 0, out=gap)
         near = np.einsum("ij,ij->i", gap, gap) <= bound
-        columns: NDArray[np.intp] = np.flatnonzero(np.repeat(near, np.diff(self.starts[tile:])))
-        columns += self.starts[tile]
+        columns: NDArray[np.intp] = np.flatnonzero(np.repeat(near, np.diff(self.starts[from_tile:])))
+        columns += self.starts[from_tile]
         return columns
+
+    def beside_box(self, features: NDArray[np.float32], tile: int) -> NDArray[np.float32]:
+        """Return the squared distance of short features from a tile's box; 0 inside it."""
+        away = np.maximum(features, self.low[tile])
+        np.minimum(away, self.high[tile], out=away)
+        np.subtract(features, away, out=away)
+        squares: NDArray[np.float32] = np.einsum("ij,ij->i", away, away)
+        return squares
+
+    def apart(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the squared distance of the long features of pairs of places."""
+        apart = self.long.take(first, axis=0)
+        apart -= self.long.take(second, axis=0)
+        squares: NDArray[np.float32] = np.einsum("ij,ij->i", apart, apart)
+        return squares
