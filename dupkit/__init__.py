@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dupkit.applying import apply_moves as apply_moves
     from dupkit.demo import write_demo as write_demo
-    from dupkit.moves import apply_moves as apply_moves
     from dupkit.moves import plan_moves as plan_moves
     from dupkit.moves import undo_moves as undo_moves
     from dupkit.pairs import candidate_pairs as candidate_pairs
@@ -33,7 +33,7 @@ __version__ = "0.1.0"
 # Importing numpy, Pillow, pandas, dask and scipy takes seconds on a cold start; `dupkit undo --list` needs none of
 # them, a decode worker two. So a name is imported when it is first used (PEP 562).
 _ROOMS = {
-    "apply_moves": "moves",
+    "apply_moves": "applying",
     "candidate_pairs": "pairs",
     "compute_histograms": "scan",
     "describe_pairs": "pairs",

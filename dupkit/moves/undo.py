@@ -88,7 +88,14 @@ def undo_plan(
             bundles = [[_with_place(tree, move, taken)] for move in back]
             carrier = Carrier(tree, connection, plan, _check, undoing=True, on_moved=on_moved, batch_moves=batch_moves)
             notes = run(carrier, bundles, journal.UNDOING_PLAN)
-        after = _asked(journal.read_moves(connection, plan_id), move_ids)
+        asked_back = {move.move_id for move in back}
+        after = tuple(
+            # Still moved in the journal, so that a later undo tries again; failed for who asked.
+            replace(move, status=journal.FAILED)
+            if move.status == journal.MOVED and move.move_id in asked_back
+            else move
+            for move in _asked(journal.read_moves(connection, plan_id), move_ids)
+        )
         return Outcome(plan_id, plan.root, after, recovered=recovered, notes=tuple(notes))
 
 

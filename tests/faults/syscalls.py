@@ -35,21 +35,14 @@ CALLS = {
     285: "fallocate", 292: "dup3", 316: "renameat2", 326: "copy_file_range", 332: "statx", 437: "openat2",
 }  # fmt: skip
 
-CHANGING = frozenset(
-    "write pwrite64 fsync fdatasync ftruncate rename mkdir rmdir link unlink fchmod fchown fsetxattr mkdirat unlinkat "
-    "renameat linkat utimensat renameat2 flock".split()
+_REGISTER_NAMES = (
+    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base "
+    "ds es fs gs"
 )
-"""Calls that change something, or make it durable, or lock it."""
 
 
 class _Registers(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_ulonglong)
-        for name in (
-            "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base "
-            "ds es fs gs"
-        ).split()
-    )
+    _fields_ = tuple((name, ctypes.c_ulonglong) for name in _REGISTER_NAMES.split())
 
 
 @dataclass
