@@ -171,5 +171,5 @@ def _is_utf8(head: bytes) -> bool:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         # A character that the end of `head` cuts is no fault of the file.
-        return error.start >= len(head) - 3
+        return error.reason == "unexpected end of data" and error.start > 0
     return True

@@ -36,6 +36,12 @@ DECODER_ERRORS = (
 _UNKNOWN_KIND = ("unsupported", "not supported", "unknown", "not available", "not installed", "not implemented")
 """Words in a decoder's message that say the file may be sound, but of a kind that this decoder does not know."""
 
+NEEDS_MEMORY = f"needs more than {MEMORY_MB} MB"
+"""The reason of a file whose decoder asked for more memory than a worker may have."""
+
+_CUT_OFF = ("truncated", "not enough", "unexpected end", "requires a buffer", "index out of range")
+"""Words in a decoder's message that say the file ends before it should."""
+
 _ORIENTATION_TAG = 0x0112
 
 
@@ -151,7 +157,7 @@ def _open(stream: BinaryIO) -> Header:
     if width * height > (LARGEST_SCALED if name == "JPEG" else LARGEST_WHOLE):
         raise UnreadableError(_too_many(LARGEST_SCALED if name == "JPEG" else LARGEST_WHOLE))
     if coefficient_bytes(image) > LARGEST_COEFFICIENTS:
-        raise UnreadableError(_needs_memory())
+        raise UnreadableError(NEEDS_MEMORY)
     return Header(image, image.format or name, width, height)
 
 
@@ -215,18 +221,14 @@ def _too_many(limit: int) -> str:
     return f"too large: more than {limit // 1_000_000} megapixels"
 
 
-def _needs_memory() -> str:
-    return f"needs more than {MEMORY_MB} MB"
-
-
 def _reason(error: BaseException) -> str:
     """Return the words for a decoder's exception: few different ones, so that they can be counted."""
     if isinstance(error, Image.DecompressionBombError):
         return _too_many(LARGEST_WHOLE)
     message = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in message or ("memory" in message and "alloc" in message):
-        return _needs_memory()
-    if isinstance(error, EOFError) or any(word in message for word in ("truncated", "not enough", "unexpected end")):
+        return NEEDS_MEMORY
+    if isinstance(error, EOFError) or any(word in message for word in _CUT_OFF):
         return "damaged: cut off"
     if isinstance(error, NotImplementedError) or any(words in message for words in _UNKNOWN_KIND):
         return "damaged or of an unsupported kind"

@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar
 
 from dupkit.files import NotARegularFileError, open_regular, opened_folder
 from dupkit.scan.decode import UnreadableError, decode_histogram
+from dupkit.scan.header import NEEDS_MEMORY
 from dupkit.scan.limits import LARGEST_IN_MEMORY
 from dupkit.scan.records import Record
 
@@ -81,6 +82,8 @@ class FileReader:
             return record.failed(str(error))
         except OSError as error:
             return record.failed(why_not_read(error))
+        except MemoryError:
+            return record.failed(NEEDS_MEMORY)
         return replace(
             record,
             format=decoded.format,
@@ -116,6 +119,8 @@ class FileReader:
                 return function(stream)
         except OSError as error:
             raise UnreadableError(why_not_read(error)) from error
+        except MemoryError as error:
+            raise UnreadableError(NEEDS_MEMORY) from error
 
     @contextmanager
     def _opened(self, path: bytes) -> Iterator[int]:
