@@ -46,6 +46,12 @@ FLAT_DETAIL = 0.75
 """Below this root mean square of detail, grey levels, a picture counts as flat: noise decides what it looks like."""
 
 
+SAMPLE_STRIDE = 7
+"""Every seventh pixel, 147 in all, says where the best four fifths end; it hits every column."""
+
+_COLUMN_SUMS = np.repeat(np.eye(BLOCKS, dtype=np.float32), SIDE // BLOCKS, axis=0)
+
+
 def detail_of(pictures: Array) -> Array:
     """Return pictures less their blur by (1, 2, 1)/4 along rows and columns; edges are repeated.
 
@@ -91,61 +97,68 @@ def agreement(first: Array, second: Array) -> Array:
     n = len(first)
     if not n:
         return np.empty(0, np.float32)
-    gain_a, scaled_a, gain_b, scaled_b, share = _fit(first.reshape(n, -1), second.reshape(n, -1))
-    full, blocks = _detail_agreement(
-        detail_of(scaled_a.reshape(first.shape)), detail_of(scaled_b.reshape(first.shape)), gain_a, gain_b
-    )
-    product = share * np.clip(full, 0, 1) * np.clip(blocks, 0, 1)
-    score = np.cbrt(product)
-    flat = np.minimum(detail_levels(first), detail_levels(second)) < FLAT_DETAIL
+    gain_a, gain_b, share = _fit(first.reshape(n, -1), second.reshape(n, -1))
+    detail_a, detail_b = detail_of(first), detail_of(second)
+    energy_a, energy_b = _block_sums(detail_a * detail_a), _block_sums(detail_b * detail_b)
+    common = _block_sums(detail_a * detail_b) / (gain_a * gain_b)
+    noise = np.float32(NOISE**2 * (SIDE // BLOCKS) ** 2)
+    full, blocks = _detail_agreement(common, (energy_a + noise) / gain_a**2, (energy_b + noise) / gain_b**2)
+    score: Array = np.cbrt(share * np.clip(full, 0, 1) * np.clip(blocks, 0, 1))
+    flat = np.minimum(energy_a.sum(axis=1), energy_b.sum(axis=1)) < FLAT_DETAIL**2 * SIDE**2
     score[flat] = np.nan
     return score
 
 
-def _fit(first: Array, second: Array) -> tuple[Array, Array, Array, Array, Array]:
+def _fit(first: Array, second: Array) -> tuple[Array, Array, Array]:
     # Both pictures are standardised over the pixels that agree best, not one fitted to the other: that would not be
-    # symmetric. Returns each one's grey levels per unit, its standardised pixels, and the share that agrees.
-    n_kept = int(KEPT_PIXELS * first.shape[1])
+    # symmetric. Returns each one's grey levels per unit, shape (n, 1), and the share of pixels that agrees.
+    first = first - first.mean(axis=1, keepdims=True)
+    second = second - second.mean(axis=1, keepdims=True)
+    squares_a, squares_b = first * first, second * second
     kept = np.ones_like(first)
     for remaining in range(FIT_ROUNDS, -1, -1):
-        total = kept.sum(axis=1, keepdims=True)
-        gain_a, scaled_a = _standardised(first, kept, total)
-        gain_b, scaled_b = _standardised(second, kept, total)
-        apart = np.abs(scaled_a - scaled_b)
+        total = np.einsum("np->n", kept)
+        mean_a, gain_a = _moments(first, squares_a, kept, total)
+        mean_b, gain_b = _moments(second, squares_b, kept, total)
+        apart = first * (1 / gain_a)
+        apart -= second * (1 / gain_b)
+        apart -= mean_a / gain_a - mean_b / gain_b
+        np.abs(apart, out=apart)
         if remaining:
-            bound = np.partition(apart, n_kept - 1, axis=1)[:, n_kept - 1 : n_kept]
-            kept = (apart <= bound).astype(np.float32)
+            sample = apart[:, ::SAMPLE_STRIDE]
+            n_kept = round(KEPT_PIXELS * sample.shape[1])
+            bound = np.partition(sample, n_kept - 1, axis=1)[:, n_kept - 1 : n_kept]
+            np.less_equal(apart, bound, out=kept)
     share: Array = (apart < TOLERANCE).mean(axis=1).astype(np.float32)
-    return gain_a, scaled_a, gain_b, scaled_b, share
+    return gain_a, gain_b, share
 
 
-def _standardised(pixels: Array, kept: Array, total: Array) -> tuple[Array, Array]:
-    mean = np.einsum("np,np->n", pixels, kept)[:, None] / total
-    centred = pixels - mean
-    spread = np.sqrt(np.einsum("np,np,np->n", centred, centred, kept)[:, None] / total)
+def _moments(pixels: Array, squares: Array, kept: Array, total: Array) -> tuple[Array, Array]:
+    mean = np.einsum("np,np->n", pixels, kept) / total
+    variance = np.einsum("np,np->n", squares, kept) / total - mean * mean
     # A picture whose kept pixels are all equal has no contrast to be fitted; noise stands in for it.
-    gain = np.maximum(spread, np.float32(NOISE))
-    return gain, centred / gain
+    gain = np.sqrt(np.maximum(variance, np.float32(NOISE**2)))
+    return mean[:, None], gain[:, None]
 
 
-def _detail_agreement(detail_a: Array, detail_b: Array, gain_a: Array, gain_b: Array) -> tuple[Array, Array]:
-    pixels = (SIDE // BLOCKS) ** 2
-    energy_a = _block_sums(detail_a * detail_a) + pixels * (NOISE / gain_a) ** 2
-    energy_b = _block_sums(detail_b * detail_b) + pixels * (NOISE / gain_b) ** 2
-    common = _block_sums(detail_a * detail_b)
+def _detail_agreement(common: Array, energy_a: Array, energy_b: Array) -> tuple[Array, Array]:
     full = common.sum(axis=1) / np.sqrt(energy_a.sum(axis=1) * energy_b.sum(axis=1))
-    each = 2 * common / (energy_a + energy_b)
-    weight = np.sqrt(energy_a + energy_b)
+    together = energy_a + energy_b
+    each = 2 * common / together
+    weight = np.sqrt(together)
     order = np.argsort(-each, axis=1, kind="stable")
     weight = np.take_along_axis(weight, order, axis=1)
     each = np.take_along_axis(each, order, axis=1)
     kept = weight * (np.cumsum(weight, axis=1) <= KEPT_DETAIL * weight.sum(axis=1, keepdims=True))
     # The first block alone can hold more than three quarters of the detail.
     kept[:, 0] = weight[:, 0]
-    return full, (each * kept).sum(axis=1) / kept.sum(axis=1)
+    blocks: Array = (each * kept).sum(axis=1) / kept.sum(axis=1)
+    return full, blocks
 
 
 def _block_sums(pictures: Array) -> Array:
     side = SIDE // BLOCKS
-    sums: Array = pictures.reshape(-1, BLOCKS, side, BLOCKS, side).sum(axis=(2, 4)).reshape(-1, BLOCKS * BLOCKS)
+    # A product with zeros and ones adds the columns several times faster than a sum over two axes.
+    columns = pictures.reshape(-1, SIDE) @ _COLUMN_SUMS
+    sums: Array = columns.reshape(-1, BLOCKS, side, BLOCKS).sum(axis=2).reshape(-1, BLOCKS * BLOCKS)
     return sums

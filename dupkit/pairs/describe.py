@@ -14,6 +14,12 @@ from dupkit.pairs.structure import Structures, measure_structure
 from dupkit.pairs.verdict import SAME_PIXELS_STRUCTURE, verdicts
 from dupkit.schema import THUMBNAIL_SIDE, check_table
 
+QUARTER_TURNED = 5
+"""From this EXIF orientation on, stored rows are upright columns."""
+
+NEARLY_WHOLE = 99
+"""A window of this many per cent and more is the whole picture but for rounding; "cropped" would be too much said."""
+
 PixelHashes = Callable[[pd.DataFrame, NDArray[np.int64]], pd.Series]
 """Maps the images table and image_ids to a hash of each picture's decoded upright pixels; '' = none."""
 
@@ -63,17 +69,15 @@ def describe_pairs(
     check_table(images, "images")
     check_table(thumbnails, "thumbnails")
     rows_a, rows_b = (_positions(images, pairs[column]) for column in ("image_a", "image_b"))
-    found = _structures(pairs, thumbnails, scheduler)
+    found = _structures(pairs, images, thumbnails, scheduler)
     equal = _same_bytes(images, rows_a, rows_b)
-    cropped = np.zeros(len(pairs), bool)
     same_pixels = _same_pixels(images, rows_a, rows_b, found, equal, pixel_hashes)
     described = pairs.copy()
     described["same_bytes"] = pd.array(equal, dtype="boolean")
     described["structure"] = found.structure
-    words = pd.Series(np.array(ORIENTATION_WORDS)[found.orientation], index=pairs.index, dtype="str")
-    described["transform"] = words.mask(np.isnan(found.structure) & ~equal, "")
-    described["verdict"] = verdicts(equal, same_pixels, found.structure, cropped).to_numpy()
-    described["verdict"] = described["verdict"].astype("str")
+    described["transform"] = pd.array(_transform_words(found, equal), dtype="str")
+    described["verdict"] = verdicts(equal, same_pixels, found.structure, found.cropped).set_axis(pairs.index)
+    described.attrs["windows_left_out"] = found.n_left_out
     return described
 
 
@@ -93,7 +97,9 @@ def _same_bytes(images: pd.DataFrame, rows_a: NDArray[np.intp], rows_b: NDArray[
     return same
 
 
-def _structures(pairs: pd.DataFrame, thumbnails: pd.DataFrame, scheduler: Scheduler) -> Structures:
+def _structures(
+    pairs: pd.DataFrame, images: pd.DataFrame, thumbnails: pd.DataFrame, scheduler: Scheduler
+) -> Structures:
     used = np.union1d(pairs["image_a"].to_numpy(), pairs["image_b"].to_numpy())
     places = thumbnails.index.get_indexer(pd.Index(used))
     # A picture without a thumbnail is black here, and so flat: its structure becomes NaN.
@@ -102,9 +108,30 @@ def _structures(pairs: pd.DataFrame, thumbnails: pd.DataFrame, scheduler: Schedu
     for row, place in enumerate(places):
         if place >= 0:
             grey[row] = pictures[place]
-    return measure_structure(
-        grey, np.searchsorted(used, pairs["image_a"]), np.searchsorted(used, pairs["image_b"]), scheduler=scheduler
-    )
+    upright = _upright_sizes(images.loc[used])
+    aspects = np.where(upright.min(axis=1) > 0, upright[:, 0] / np.maximum(upright[:, 1], 1), 1.0)
+    rows_a, rows_b = (np.searchsorted(used, pairs[column].to_numpy()) for column in ("image_a", "image_b"))
+    return measure_structure(grey, aspects, rows_a, rows_b, scheduler=scheduler)
+
+
+def _upright_sizes(images: pd.DataFrame) -> NDArray[np.int64]:
+    stored = images[["width", "height"]].to_numpy()
+    turned = (images["orientation"] >= QUARTER_TURNED).to_numpy()
+    return np.where(turned[:, None], stored[:, ::-1], stored)
+
+
+def _transform_words(found: Structures, same_bytes: NDArray[np.bool_]) -> NDArray[np.object_]:
+    words = np.array(ORIENTATION_WORDS, dtype=object)[found.orientation]
+    for window, form in ((found.window_a, "cropped, about {} %"), (found.window_b, "a is cropped, about {} %")):
+        for row in np.flatnonzero((window[:, 2:] < 1).any(axis=1)):
+            percent = round(100 * float(np.sqrt(window[row, 2] * window[row, 3])))
+            if percent < NEARLY_WHOLE:
+                turn = "" if found.orientation[row] == 0 else f"{words[row]}, "
+                words[row] = turn + form.format(percent)
+    # Nothing is known about how a flat picture lies; the same bytes lie the same.
+    words[np.isnan(found.structure)] = ""
+    words[same_bytes] = ORIENTATION_WORDS[0]
+    return words
 
 
 def _same_pixels(
@@ -118,13 +145,12 @@ def _same_pixels(
     same: NDArray[np.bool_] = np.zeros(len(rows_a), bool)
     if pixel_hashes is None:
         return same
-    turned = (images["orientation"] >= 5).to_numpy()
-    stored = images[["width", "height"]].to_numpy()
-    upright = np.where(turned[:, None], stored[:, ::-1], stored)
+    upright = _upright_sizes(images)
     possible = np.flatnonzero(
         ~same_bytes
         & (upright[rows_a] == upright[rows_b]).all(axis=1)
         & (found.orientation == 0)
+        & ~found.cropped
         & ~(found.structure < SAME_PIXELS_STRUCTURE)
     )
     ids = images.index.to_numpy()
