@@ -141,7 +141,10 @@ def run(carrier: Carrier, bundles: list[list[Move]], busy: str) -> list[str]:
     journal.begin(connection, plan, busy, tree.identity)
     try:
         carrier.carry(bundles)
-        notes = finish_plan(tree, connection, plan)
+        if carrier.left_open:
+            notes = settle_plan(tree, connection, journal.read_plan(connection, plan.plan_id))
+        else:
+            notes = finish_plan(tree, connection, plan)
     except BaseException:
         # Whatever came (Ctrl-C, a full disk under the journal): if settling does not work now, the next start does it.
         with suppress(OSError, sqlite3.Error, RefusalError):

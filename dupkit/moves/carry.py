@@ -15,7 +15,7 @@ from dupkit.moves.copying import copy_across
 from dupkit.moves.failures import RefusalError, at_path, describe_failure, near_path
 from dupkit.moves.journal import Move, Plan
 from dupkit.moves.proof import Facts, KeeperProof, facts_of, opened_file
-from dupkit.moves.rename import rename_no_replace
+from dupkit.moves.rename import rename_no_replace, unlink_second_name
 from dupkit.moves.tree import Tree, split_path
 
 BATCH_MOVES = 256
@@ -38,6 +38,8 @@ class Carrier:
     on_moved: Callable[[int], object] | None = None
     """Called with the number of moves that ended since the last call."""
     notes: list[str] = field(default_factory=list)
+    left_open: bool = False
+    """Whether an intent could be neither finished nor taken back: its status stays, recovery settles it."""
 
     def start_of(self, move: Move) -> bytes:
         """Return where a move's file lies before the rename."""
@@ -117,14 +119,10 @@ class Carrier:
             stuck = self._put_back([move for move, _ in done])
             if not stuck:
                 return self._not_moved(bundle, error)
-            return [
-                journal.ended(
-                    move,
-                    self._end_status(moved=move.move_id in stuck),
-                    f"{describe_failure(error)}; {stuck.get(move.move_id, 'it was put back')}",
-                )
-                for move in bundle
-            ]
+            back = (self._end_status(moved=False), "it was put back")
+            ends = {move.move_id: stuck.get(move.move_id, back) for move in bundle}
+            why = describe_failure(error)
+            return [journal.ended(move, ends[move.move_id][0], f"{why}; {ends[move.move_id][1]}") for move in bundle]
         return [journal.ended(move, self._end_status(moved=True), message) for move, message in done]
 
     def _end_status(self, *, moved: bool) -> str:
@@ -166,22 +164,30 @@ class Carrier:
         there = self.tree.lstat(end)
         return there is not None and facts_of(there).identity == facts.identity and self.tree.lstat(start) is None
 
-    def _put_back(self, moves: list[Move]) -> dict[int, str]:
-        """Take moved files of a bundle back; return, by move, why one could not be."""
+    def _put_back(self, moves: list[Move]) -> dict[int, tuple[str, str]]:
+        """Take moved files of a bundle back; return, by move, the status and the reason of one that could not be."""
         stuck = {}
         for move in reversed(moves):
             start, end = self.start_of(move), self.end_of(move)
+            (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
             try:
-                there = self.tree.lstat(end)
-                if there is None or self.tree.lstat(start) is not None:
+                there, here = self.tree.lstat(end), self.tree.lstat(start)
+                if there is None:
                     continue  # it never left
-                (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
-                back = self.tree.folder(start_folder)
-                way = self.tree.way(start_folder if self.undoing else end_folder, self.plan.plan_id)
-                with at_path(start):
-                    rename_no_replace(self.tree.folder(end_folder), end_name, back, start_name, way=way)
+                back, away = self.tree.folder(start_folder), self.tree.folder(end_folder)
+                if here is None:
+                    way = self.tree.way(start_folder if self.undoing else end_folder, self.plan.plan_id)
+                    with at_path(start):
+                        rename_no_replace(away, end_name, back, start_name, way=way)
+                elif facts_of(here).identity == move.identity:
+                    unlink_second_name(away, end_name, back, start_name)
+                    if self.plan.across_devices and facts_of(there).identity != move.identity:
+                        # Perhaps our copy: the journal knows, and recovery asks it.
+                        self.left_open = True
+                        stuck[move.move_id] = (move.status, f"{display_path(end)} is not settled yet")
             except OSError as error:
-                stuck[move.move_id] = f"it could not be put back and lies at {display_path(end)}: {error}"
+                self.left_open = True
+                stuck[move.move_id] = (move.status, f"it could not be put back: {describe_failure(error)}")
         return stuck
 
     def _settle_folders(self, moves: list[Move]) -> list[Move]:

@@ -40,7 +40,7 @@ def at_path(path: bytes) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename, error.filename2 = path, None
+        error.filename = path
         raise
 
 

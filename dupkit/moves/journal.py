@@ -267,12 +267,13 @@ def write_batch(
     """Make durable, in one transaction, how the last moves ended, which come next, and which folders they may make."""
     with transaction(connection):
         connection.executemany(
-            "UPDATE move SET status = ?, message = ?, back_to = ?, identity = ?, copy_identity = ? "
+            "UPDATE move SET status = ?, message = ? WHERE plan_id = ? AND move_id = ?",
+            ((move.status, move.message, plan_id, move.move_id) for move in ended),
+        )
+        connection.executemany(
+            "UPDATE move SET status = ?, message = ?, back_to = ?, identity = ?, copy_identity = '' "
             "WHERE plan_id = ? AND move_id = ?",
-            (
-                (move.status, move.message, move.back_to, move.identity, move.copy_identity, plan_id, move.move_id)
-                for move in (*ended, *intents)
-            ),
+            ((move.status, move.message, move.back_to, move.identity, plan_id, move.move_id) for move in intents),
         )
         _note_folders(connection, plan_id, folders)
 
@@ -305,7 +306,7 @@ def end(connection: sqlite3.Connection, plan_id: str, *, gone_folders: Iterable[
             "applied_at = CASE WHEN ? THEN coalesce(applied_at, ?) ELSE applied_at END, "
             "undone_at = CASE WHEN ? THEN ? END WHERE plan_id = ?",
             (
-                finished,
+                finished and not kinds & {MOVING, UNDOING},
                 PLANNED not in kinds,
                 now(),
                 UNDONE in kinds and not kinds & {MOVED, UNDOING, MOVING},

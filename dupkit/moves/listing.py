@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import sqlite3
-import stat
 
 from dupkit.cells import neutral_cell, percent_encoded
 from dupkit.files import DESTINATIONS, display_path, hash_descriptor, open_regular
@@ -40,10 +39,9 @@ def write_listings(tree: Tree, connection: sqlite3.Connection, plan_id: str) -> 
 
 def _write_listing(tree: Tree, connection: sqlite3.Connection, plan_id: str, folder: bytes) -> str:
     place = folder + b"/" + LISTING
-    found = tree.lstat(folder)
-    if found is None or not stat.S_ISDIR(found.st_mode):
+    descriptor = tree.folder_if_there(folder)
+    if descriptor is None:
         return ""
-    descriptor = tree.folder(folder)
     new, old = part_name(plan_id, "listing"), part_name(plan_id, "listing-old")
     ours = journal.listing_hashes(connection, tree.root, place)
     remove_own_files(descriptor, (new,))
@@ -57,7 +55,7 @@ def _write_listing(tree: Tree, connection: sqlite3.Connection, plan_id: str, fol
     if there and there not in ours:
         return f"{display_path(place)} is not as dupkit wrote it: left as it is"
     if text:
-        _write(descriptor, new, text, mode=0o600 | (found.st_mode & 0o044))
+        _write(descriptor, new, text, mode=0o600 | (os.fstat(descriptor).st_mode & 0o044))
         journal.note_listing(connection, tree.root, place, wanted, only=False)
     way = tree.way(folder, plan_id)
     if there:

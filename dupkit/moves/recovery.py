@@ -67,7 +67,7 @@ def settle_plan(tree: Tree, connection: sqlite3.Connection, plan: Plan) -> list[
     settled = _whole_bundles(tree, plan, [_settle(tree, plan, move) for move in open_moves])
     for move in open_moves:
         for path in (move.source, move.destination, move.back_to):
-            if tree.lstat(split_path(path)[0] or b".") is not None:
+            if tree.folder_if_there(split_path(path)[0]) is not None:
                 tree.touched(split_path(path)[0])
     notes = list(tree.sync().values())
     journal.write_batch(connection, plan.plan_id, ended=settled)
@@ -102,8 +102,9 @@ def _settle(tree: Tree, plan: Plan, move: Move) -> Move:
     start, end = _ends(move)
     (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
     there = tree.lstat(end)
-    if plan.across_devices and tree.lstat(end_folder or b".") is not None:
-        remove_own_files(tree.folder(end_folder), (part_name(plan.plan_id, str(move.move_id)),))
+    descriptor = tree.folder_if_there(end_folder)
+    if plan.across_devices and descriptor is not None:
+        remove_own_files(descriptor, (part_name(plan.plan_id, str(move.move_id)),))
     here = tree.lstat(start)
     here_ours = here is not None and facts_of(here).identity == move.identity
     there_ours = there is not None and facts_of(there).identity == move.identity
@@ -128,8 +129,12 @@ def _hash(tree: Tree, path: bytes) -> str:
     folder, name = split_path(path)
     try:
         descriptor = open_regular(name, dir_fd=tree.folder(folder))
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        if error.errno is None:  # no regular file: not ours
+            return ""
+        raise
     try:
         return hash_descriptor(descriptor)
     finally:
@@ -167,8 +172,9 @@ def finish_plan(tree: Tree, connection: sqlite3.Connection, plan: Plan) -> list[
     folders = {split_path(path)[0] for move in moves for path in (move.destination, move.back_to) if path}
     probes = tuple(part_name(plan.plan_id, f"probe{number}") for number in (1, 2, 3))
     for folder in (*DESTINATIONS, *sorted(folders)):
-        if tree.lstat(folder or b".") is not None:
-            remove_own_files(tree.folder(folder), probes)
+        descriptor = tree.folder_if_there(folder)
+        if descriptor is not None:
+            remove_own_files(descriptor, probes)
     notes, failures = write_listings(tree, connection, plan.plan_id)
     gone = _remove_unused_folders(tree, connection, plan, moves)
     # Where a listing could not be written, the plan stays to be finished at the next start.
@@ -193,9 +199,11 @@ def _remove_unused_folders(
             continue
         parent, name = split_path(path)
         tree.forget(path)
-        if tree.lstat(parent or b".") is None or remove_empty_folder(tree.folder(parent), name):
-            tree.touched(parent)
+        above = tree.folder_if_there(parent)
+        if above is None or remove_empty_folder(above, name):
             gone.append(path)
+            if above is not None:
+                tree.touched(parent)
         elif path.split(b"/", 1)[0] not in DESTINATIONS:
             gone.append(path)  # an undo made it again for the user's files: theirs from now on
     tree.sync()

@@ -130,6 +130,15 @@ class Tree:
         self._folders[path] = descriptor
         return descriptor
 
+    def folder_if_there(self, path: bytes) -> int | None:
+        """Return a descriptor of a folder below the root; None where it is absent, no folder, or behind a link."""
+        try:
+            return self.folder(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+
     def way(self, folder: bytes, plan_id: str) -> str:
         """Return how files are renamed on a folder's mount without overwriting; tried once a mount, with files of ours.
 
