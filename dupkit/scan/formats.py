@@ -22,11 +22,6 @@ IMAGE_EXTENSIONS = frozenset(
 )
 """Lower-case extensions that make a file an image's in people's eyes, read by dupkit or not."""
 
-RAW_EXTENSIONS = frozenset(
-    b".3fr .arw .cr2 .cr3 .dng .erf .kdc .mrw .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srf .srw .x3f".split()
-)
-"""Camera RAW. Several are TIFF by their first bytes, where a decoder finds the preview and not the picture."""
-
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from PIL import Image, ImageCms, ImageFile
 
@@ -42,7 +42,7 @@ NEEDS_MEMORY = f"needs more than {MEMORY_MB} MB"
 _CUT_OFF = ("truncated", "not enough", "unexpected end", "requires a buffer", "index out of range")
 """Words in a decoder's message that say the file ends before it should."""
 
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x0112, 0x00FE, 0x014A, 0xC612
 
 
 class UnreadableError(Exception):
@@ -154,11 +154,20 @@ def _open(stream: BinaryIO) -> Header:
         # Its decoder turns the picture by itself; these are the sides as stored.
         tags = image.tag_v2  # type: ignore[attr-defined]
         width, height = int(tags[256]), int(tags[257])
+        if _is_camera_raw(head, tags):
+            msg = "not an image that dupkit reads: camera RAW"
+            raise UnreadableError(msg)
     if width * height > (LARGEST_SCALED if name == "JPEG" else LARGEST_WHOLE):
         raise UnreadableError(_too_many(LARGEST_SCALED if name == "JPEG" else LARGEST_WHOLE))
     if coefficient_bytes(image) > LARGEST_COEFFICIENTS:
         raise UnreadableError(NEEDS_MEMORY)
     return Header(image, image.format or name, width, height)
+
+
+def _is_camera_raw(head: bytes, tags: Mapping[int, Any]) -> bool:
+    """Return whether a TIFF is a camera's RAW: its first page is a preview, which must not pass for the picture."""
+    is_preview = bool(tags.get(_SUBFILE_TYPE, 0) & 1)
+    return head[8:10] == b"CR" or _DNG_VERSION in tags or (is_preview and _SUB_IFDS in tags)
 
 
 def _opener(name: str) -> Callable[[BinaryIO], ImageFile.ImageFile]:

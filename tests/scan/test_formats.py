@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from dupkit.scan.formats import HEAD_BYTES, IMAGE_EXTENSIONS, RAW_EXTENSIONS, file_format, is_image, other_type
+from dupkit.scan.formats import HEAD_BYTES, file_format, is_image, other_type
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
@@ -50,7 +50,3 @@ def test_two_letters_do_not_make_a_bmp_of_a_text() -> None:
     assert file_format(b"BM") == "BMP"
     assert not is_image(b"BM")
     assert not is_image(b"BMI and other measures, a long text about them")
-
-
-def test_a_camera_raw_is_an_image_by_its_extension() -> None:
-    assert RAW_EXTENSIONS <= IMAGE_EXTENSIONS
