@@ -68,8 +68,9 @@ def refine_windows(containers: Array, contents: Array, windows: Array, wider: Ar
     windows = _with_aspect(windows.astype(np.float32), wider)
     for side, rounds, tied in STEPS:
         whole = window_matrix(0.0, 1.0, side, contents.shape[-1])
-        seen: Array = (whole @ content_edges @ whole.T).reshape(len(contents), -1)
-        target = _standardised(seen)
+        stripes: Array = whole @ content_edges
+        seen: Array = stripes @ whole.T
+        target = _standardised(seen.reshape(len(contents), -1))
         weight = np.ones_like(target)
         for _ in range(rounds):
             shown, slopes = _with_slopes(edges, windows, side)
@@ -99,7 +100,8 @@ def aligned_pictures(containers: Array, contents: Array, windows: Array) -> tupl
     rim = np.array([RIM, RIM, 1 - 2 * RIM, 1 - 2 * RIM], np.float32)
     inner = np.concatenate([windows[:, :2] + RIM * windows[:, 2:], (1 - 2 * RIM) * windows[:, 2:]], axis=1)
     middle = window_matrix(rim[0], rim[2], SIDE, contents.shape[-1])
-    seen: Array = middle @ contents @ middle.T
+    stripes: Array = middle @ contents
+    seen: Array = stripes @ middle.T
     return resampled(containers, inner, SIDE), seen
 
 

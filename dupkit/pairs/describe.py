@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from dupkit.pairs.orientations import ORIENTATION_WORDS
 from dupkit.pairs.parallel import Scheduler
 from dupkit.pairs.structure import Structures, measure_structure
+from dupkit.pairs.upright import stacked_pictures, upright_aspects, upright_sizes
 from dupkit.pairs.verdict import SAME_PIXELS_STRUCTURE, verdicts
-from dupkit.schema import THUMBNAIL_SIDE, check_table
-
-QUARTER_TURNED = 5
-"""From this EXIF orientation on, stored rows are upright columns."""
+from dupkit.schema import check_table
 
 NEARLY_WHOLE = 99
 """A window of this many per cent and more is the whole picture but for rounding; "cropped" would be too much said."""
@@ -101,23 +99,10 @@ def _structures(
     pairs: pd.DataFrame, images: pd.DataFrame, thumbnails: pd.DataFrame, scheduler: Scheduler
 ) -> Structures:
     used = np.union1d(pairs["image_a"].to_numpy(), pairs["image_b"].to_numpy())
-    places = thumbnails.index.get_indexer(pd.Index(used))
-    # A picture without a thumbnail is black here, and so flat: its structure becomes NaN.
-    grey = np.zeros((len(used), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
-    pictures = thumbnails["grey"].to_numpy()
-    for row, place in enumerate(places):
-        if place >= 0:
-            grey[row] = pictures[place]
-    upright = _upright_sizes(images.loc[used])
-    aspects = np.where(upright.min(axis=1) > 0, upright[:, 0] / np.maximum(upright[:, 1], 1), 1.0)
+    grey = stacked_pictures(thumbnails, used)
+    aspects = upright_aspects(images.loc[used])
     rows_a, rows_b = (np.searchsorted(used, pairs[column].to_numpy()) for column in ("image_a", "image_b"))
     return measure_structure(grey, aspects, rows_a, rows_b, scheduler=scheduler)
-
-
-def _upright_sizes(images: pd.DataFrame) -> NDArray[np.int64]:
-    stored = images[["width", "height"]].to_numpy()
-    turned = (images["orientation"] >= QUARTER_TURNED).to_numpy()
-    return np.where(turned[:, None], stored[:, ::-1], stored)
 
 
 def _transform_words(found: Structures, same_bytes: NDArray[np.bool_]) -> NDArray[np.object_]:
@@ -145,7 +130,7 @@ def _same_pixels(
     same: NDArray[np.bool_] = np.zeros(len(rows_a), bool)
     if pixel_hashes is None:
         return same
-    upright = _upright_sizes(images)
+    upright = upright_sizes(images)
     possible = np.flatnonzero(
         ~same_bytes
         & (upright[rows_a] == upright[rows_b]).all(axis=1)

@@ -55,8 +55,10 @@ class Waves:
 def shrink(grey: NDArray[np.uint8], side: int) -> Array:
     """Return square pictures reduced to ``side`` by averaging, float32; ``side`` divides their own."""
     factor = grey.shape[-1] // side
-    blocks = grey.reshape(len(grey), side, factor, side, factor)
-    small: Array = blocks.mean(axis=(2, 4), dtype=np.float32)
+    # Columns by a product, rows by a sum: faster than a mean over two axes, and exact (sums of bytes).
+    sums = np.repeat(np.eye(side, dtype=np.float32), factor, axis=0)
+    columns = grey.reshape(-1, grey.shape[-1]).astype(np.float32) @ sums
+    small: Array = columns.reshape(len(grey), side, factor, side).sum(axis=2) / np.float32(factor**2)
     return small
 
 

@@ -48,3 +48,20 @@ def orient(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
     rows = slice(None, None, -1) if orientation & 2 else slice(None)
     columns = slice(None, None, -1) if orientation & 1 else slice(None)
     return turned[..., rows, columns]
+
+
+def orient_each(pictures: NDArray[Any], orientations: NDArray[np.int8]) -> NDArray[Any]:
+    """Return a stack of square pictures, each turned in its own way.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n, side, side)
+        Turned in place.
+    orientations : ndarray of shape (n,), int
+        0 to 7.
+    """
+    for orientation in range(1, N_ORIENTATIONS):
+        chosen = orientations == orientation
+        if chosen.any():
+            pictures[chosen] = orient(pictures[chosen], orientation)
+    return pictures

@@ -7,7 +7,7 @@ from typing import Any
 
 from dask.base import compute, get_scheduler
 from dask.delayed import delayed
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 Scheduler = str | None
 """What dask takes as ``scheduler=``; None: the active one."""
@@ -39,3 +39,14 @@ def run_tasks(
     active = get_scheduler()  # type: ignore[no-untyped-call]
     with threadpool_limits(1):
         return list(compute(*tasks, scheduler=scheduler or active or "threads"))  # type: ignore[no-untyped-call]
+
+
+def row_batches(n_rows: int, size: int) -> list[slice]:
+    """Return slices of ``size`` rows that cover ``n_rows`` rows in order; the last one may be shorter.
+
+    Examples
+    --------
+    >>> row_batches(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)]
+    """
+    return [slice(start, start + size) for start in range(0, n_rows, size)]

@@ -30,8 +30,8 @@ def window_matrix(start: ArrayLike, length: ArrayLike, n_out: int, n_in: int) ->
 
     Examples
     --------
-    >>> window_matrix(0.0, 1.0, 2, 4).round(3).tolist()
-    [[0.5, 0.438, 0.062, 0.0], [0.0, 0.062, 0.438, 0.5]]
+    >>> window_matrix(0.0, 1.0, 2, 4).tolist()
+    [[0.5, 0.4375, 0.0625, 0.0], [0.0, 0.0625, 0.4375, 0.5]]
     """
     edges, step = _edges(start, length, n_out, n_in)
     integrals = _integral(edges, n_in)
@@ -65,14 +65,16 @@ def resampled(pictures: Array, windows: Array, side: int) -> Array:
     n_in = pictures.shape[-1]
     rows = window_matrix(windows[:, 0], windows[:, 2], side, n_in)
     columns = window_matrix(windows[:, 1], windows[:, 3], side, n_in)
-    shown: Array = rows @ pictures @ columns.swapaxes(-1, -2)
+    stripes: Array = rows @ pictures
+    shown: Array = stripes @ columns.swapaxes(-1, -2)
     return shown
 
 
 def _edges(start: ArrayLike, length: ArrayLike, n_out: int, n_in: int) -> tuple[Array, Array]:
     begin = np.asarray(start, np.float32)[..., None] * np.float32(n_in)
     extent = np.asarray(length, np.float32)[..., None] * np.float32(n_in)
-    edges: Array = begin + extent * np.linspace(0, 1, n_out + 1, dtype=np.float32)
+    shares: Array = np.linspace(0, 1, n_out + 1).astype(np.float32)
+    edges: Array = begin + extent * shares
     return edges, (extent / np.float32(n_out))[..., None]
 
 

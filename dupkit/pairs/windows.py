@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dupkit.pairs.orientations import N_ORIENTATIONS, orient
+from dupkit.pairs.orientations import orient_each
 from dupkit.pairs.resample import window_matrix
 
 Array = NDArray[np.float32]
@@ -120,7 +120,10 @@ def _sharpening() -> Array:
 def contents_of(grey: NDArray[np.uint8]) -> Array:
     """Return the sharpened 12 x 12 form of whole pictures, each of length 1, shape (n, 12, 12)."""
     whole = window_matrix(0.0, 1.0, SIDE, grey.shape[-1])
-    small: Array = (whole @ grey.astype(np.float32) @ whole.T).reshape(len(grey), SIDE * SIDE) @ _sharpening()
+    pictures: Array = grey.astype(np.float32)
+    stripes: Array = whole @ pictures
+    small: Array = stripes @ whole.T
+    small = small.reshape(len(grey), SIDE * SIDE) @ _sharpening()
     return _unit(small).reshape(len(grey), SIDE, SIDE)
 
 
@@ -163,12 +166,7 @@ def search_windows(
     """
     likeness = np.zeros(len(container), np.float32)
     windows = np.zeros((len(container), 4), np.float32)
-    turned = contents[content]
-    for number in range(1, N_ORIENTATIONS):
-        chosen = orientation == number
-        if chosen.any():
-            turned[chosen] = orient(turned[chosen], number)
-    turned = turned.reshape(len(turned), SIDE * SIDE)
+    turned = orient_each(contents[content], orientation).reshape(len(content), SIDE * SIDE)
     borders = np.flatnonzero((np.diff(container) != 0) | (np.diff(steps) != 0)) + 1
     for start, stop in zip([0, *borders], [*borders, len(container)], strict=True):
         if start == stop:
