@@ -96,7 +96,7 @@ def _find_pairs(
             scheduler=scheduler,
         )
     with _timed(seconds, "structure"):
-        pairs = dupkit.propose_pairs(pairs, histograms, thumbnails)
+        pairs = dupkit.propose_pairs(pairs, histograms, thumbnails, images=images, old_ids=histograms.index[old])
         pairs = dupkit.describe_pairs(pairs, images, thumbnails, pixel_hashes=dupkit.pixel_hashes)
     # Of what other measures proposed, structure's yes is what is worth a row.
     same = pairs["verdict"].str.startswith("same", na=False)
