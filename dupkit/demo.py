@@ -281,6 +281,7 @@ def write_demo(folder: str | os.PathLike[str], *, seed: int = 2019) -> Path:
             twin = f"from Anna/{number:02d} copy of IMG_{4000 + number * 7:04d}.jpg"
             (root / twin).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, root / twin)
+            os.utime(root / twin, (day + 400 * _DAY_S, day + 400 * _DAY_S))
             groups[number].append((twin, "same bytes", "duplicate"))
     _write_unreadable(root, root / groups[0][0][0])
     truth = root / "truth.csv"

@@ -22,18 +22,35 @@ from dupkit.demo import paint_picture
 from tests import naive
 
 
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five pictures: a pair of equal files in two folders, a mirrored copy, two others; a broken one; a text."""
-    folder = tmp_path / "album"
+    folder = tmp_path_factory.mktemp("painted") / "album"
     (folder / "sub").mkdir(parents=True)
-    for seed, name in [(0, "a.jpg"), (1, "b.jpg"), (2, "c.jpg")]:
-        paint_picture(seed).save(folder / name, quality=90)
+    pictures = [paint_picture(seed).reduce(2) for seed in range(3)]
+    for picture, name in zip(pictures, ("a.jpg", "b.jpg", "c.jpg"), strict=True):
+        picture.save(folder / name, quality=90)
     shutil.copyfile(folder / "a.jpg", folder / "sub" / "a again.jpg")
-    paint_picture(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "sub" / "b mirrored.png")
-    paint_picture(1).save(folder / "b.png")
+    pictures[1].transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "sub" / "b mirrored.png")
+    pictures[1].save(folder / "b.png")
     (folder / "broken.jpg").write_bytes((folder / "a.jpg").read_bytes()[:2000])
     (folder / "notes.txt").write_text("notes")
+    return folder
+
+
+@pytest.fixture
+def album(painted: Path, tmp_path: Path) -> Path:
+    """The painted album, a test's own copy."""
+    return Path(shutil.copytree(painted, tmp_path / "album"))
+
+
+@pytest.fixture
+def copies(painted: Path, tmp_path: Path) -> Path:
+    """One picture five times: whoever moves four of them moves more than half."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for number in range(5):
+        shutil.copyfile(painted / "a.jpg", folder / f"{number}.jpg")
     return folder
 
 
@@ -242,33 +259,23 @@ def test_a_plan_without_decisions_says_so_and_moves_nothing(album: Path, capsys)
     assert re.fullmatch(r"plan \S+", out.splitlines()[-1])
 
 
-def test_a_large_plan_wants_its_number_and_moves_nothing_without(tmp_path: Path, capsys, monkeypatch) -> None:
-    folder = tmp_path / "copies"
-    folder.mkdir()
-    paint_picture(0).save(folder / "0.jpg")
-    for number in range(1, 5):
-        shutil.copyfile(folder / "0.jpg", folder / f"{number}.jpg")
-    before = contents(folder)
-    _, out, _ = run(capsys, "plan", folder, "--approve", "exact")
+def test_a_large_plan_wants_its_number_and_moves_nothing_without(copies: Path, capsys, monkeypatch) -> None:
+    before = contents(copies)
+    _, out, _ = run(capsys, "plan", copies, "--approve", "exact")
     plan_id = out.split()[-1]
     monkeypatch.setattr("sys.stdin", io.StringIO())
     code, _, error = run(capsys, "apply", plan_id)
     assert code == 2
     assert "--confirm 4" in error
-    assert contents(folder) == before
+    assert contents(copies) == before
     assert run(capsys, "apply", plan_id, "--confirm", 3)[0] == 2
-    assert contents(folder) == before
+    assert contents(copies) == before
     assert run(capsys, "apply", plan_id, "--confirm", 4)[0] == 0
-    assert len(list((folder / "exact duplicates").glob("*.jpg"))) == 4
+    assert len(list((copies / "exact duplicates").glob("*.jpg"))) == 4
 
 
-def test_a_terminal_is_asked_for_the_number(tmp_path: Path, capsys, monkeypatch) -> None:
-    folder = tmp_path / "copies"
-    folder.mkdir()
-    paint_picture(0).save(folder / "0.jpg")
-    for number in range(1, 5):
-        shutil.copyfile(folder / "0.jpg", folder / f"{number}.jpg")
-    _, out, _ = run(capsys, "plan", folder, "--approve", "exact")
+def test_a_terminal_is_asked_for_the_number(copies: Path, capsys, monkeypatch) -> None:
+    _, out, _ = run(capsys, "plan", copies, "--approve", "exact")
     plan_id = out.split()[-1]
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")

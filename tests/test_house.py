@@ -27,7 +27,9 @@ MAY_IMPORT = {
     "report": GROUND,
     "widgets": GROUND | {"scan", "review", "moves", "report"},
     "lab": GROUND | {"demo"},
-    "cli": GROUND | {"scan", "pairs", "review", "moves", "report", "demo", "lab"},
+    "commands": GROUND | {"scan", "pairs", "review", "moves", "report", "demo", "lab"},
+    "cli": {"commands"},
+    "__main__": {"cli"},
 }
 
 
