@@ -27,3 +27,119 @@ def pairs_below(histograms: dict, threshold: float) -> dict:
         if rms < threshold:
             found[name_a, name_b] = rms
     return found
+
+
+def groups_below(pairs, threshold):
+    """Return the groups of (a, b, rms) pairs with rms below a threshold, as a sorted list of sorted lists."""
+    groups = []
+    for a, b, rms in pairs:
+        if rms < threshold:
+            joined = {a, b}
+            apart = []
+            for group in groups:
+                if group & joined:
+                    joined |= group
+                else:
+                    apart.append(group)
+            groups = [*apart, joined]
+    return sorted(sorted(group) for group in groups)
+
+
+def counts_below(pairs, threshold, rank, size_bytes, reference):
+    """Return pairs, groups, files that would move and their bytes below a threshold, by looking at each group."""
+    groups = groups_below(pairs, threshold)
+    moving = []
+    for group in groups:
+        keeper = min(group, key=lambda image: rank[image])
+        moving += [image for image in group if image != keeper and not reference[image]]
+    return {
+        "n_pairs": sum(rms < threshold for _, _, rms in pairs),
+        "n_groups": len(groups),
+        "n_files": len(moving),
+        "n_bytes": sum(size_bytes[image] for image in moving),
+    }
+
+
+def falling_fit(values, weights):
+    """Return the least-squares values that do not rise, by pooling neighbours that do until none is left."""
+    blocks = []
+    for value, weight in zip(values, weights, strict=True):
+        blocks.append([value, weight, 1])
+        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
+            value_b, weight_b, n_b = blocks.pop()
+            value_a, weight_a, n_a = blocks.pop()
+            weight = weight_a + weight_b
+            blocks.append([(value_a * weight_a + value_b * weight_b) / weight, weight, n_a + n_b])
+    return [value for value, _, n in blocks for _ in range(n)]
+
+
+def standing_decision(decisions, root, files_here, pair):
+    """Return what stands for a pair of files after decisions (root, pair, word), in order; a file is (path, content).
+
+    Its own latest decision, unless somebody said later that the two contents are different pictures; who said so can
+    take it back. Where both files have the same content, a rejection stays with the two while both are here, and
+    overrules no decision of the pair's own.
+    """
+    contents = sorted(content for _, content in pair)
+    own, own_at = "", -1
+    said, said_at, said_by = "", -1, None
+    for at, (where, files, word) in enumerate(decisions):
+        is_here = where == root and all(file in files_here for file in files)
+        if is_here and set(files) == set(pair):
+            own, own_at = ("" if word == "undone" else word), at
+        if sorted(content for _, content in files) != contents or word == "skipped":
+            continue
+        if is_here and contents[0] == contents[1]:
+            continue
+        if word != "undone" or said_by == (where, set(files)):
+            said, said_at, said_by = word, at, (where, set(files))
+    if said == "rejected" and said_at > own_at and not (contents[0] == contents[1] and own):
+        return "rejected"
+    return own
+
+
+def pairwise_sum(terms):
+    """Sum 768 numbers in the order that dupkit states: eight runs of 96, eight running sums in each, then by pairs."""
+    if len(terms) > 128:
+        half = len(terms) // 2
+        return pairwise_sum(terms[:half]) + pairwise_sum(terms[half:])
+    sums = [float(term) for term in terms[:8]]
+    for k in range(8, len(terms), 8):
+        for lane in range(8):
+            sums[lane] += float(terms[k + lane])
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+
+
+def row_rms(a, b):
+    """The distance of two rows of 768 numbers, to the bit."""
+    differences = [float(x) - float(y) for x, y in zip(a, b, strict=True)]
+    # Not ** 2: that is C's pow, which may be off by a last bit.
+    return math.sqrt(pairwise_sum([difference * difference for difference in differences]) / 768)
+
+
+def hellinger_row(row):
+    """Square roots of 768 bins, each channel smoothed by a Gaussian of sigma 2 over 8 bins to each side, reflected."""
+    weights = [math.exp(-(k**2) / 8) for k in range(-8, 9)]
+    smooth = []
+    for channel in range(3):
+        bins = [float(x) for x in row[256 * channel : 256 * channel + 256]]
+        padded = bins[:8][::-1] + bins + bins[-8:][::-1]
+        for k in range(256):
+            smooth.append(sum(w * x for w, x in zip(weights, padded[k : k + 17], strict=True)) / sum(weights))
+    return [math.sqrt(x) for x in smooth]
+
+
+def all_distances(rows):
+    """Every pair (a, b) of names, a < b, with the distance of their rows; rows is a dict of name to 768 numbers."""
+    names = sorted(rows)
+    return {(a, b): row_rms(rows[a], rows[b]) for a, b in itertools.combinations(names, 2)}
+
+
+def closest_pairs(distances, max_rms, max_pairs, old=()):
+    """Return the sorted (rms, a, b) below max_rms, or below the max_pairs-th smallest of them, and that bound."""
+    old = set(old)
+    found = sorted((rms, a, b) for (a, b), rms in distances.items() if rms < max_rms and not {a, b} <= old)
+    if len(found) <= max_pairs:
+        return found, max_rms
+    bound = found[max_pairs - 1][0]
+    return [pair for pair in found if pair[0] < bound], bound

@@ -46,11 +46,15 @@ class ClosestPairs:
         if self._n_held > self._room:
             self._trim()
 
+    def lower(self, bound: float) -> None:
+        """Lower the bound to one that more than max_pairs pairs lie at or below, as a part of the search found."""
+        if bound < self.bound:
+            self.bound = bound
+            self.lowered = True
+
     def finish(self) -> Found:
         """Return the pairs below the bound that was reached, in no order."""
-        if self._n_held > self._max_pairs:
-            self._trim()
-        first, second, rms = self._joined()
+        first, second, rms = self.held()
         if self.lowered:
             # All that is held lies below the (max_pairs + 1)-th smallest distance. With fewer held than max_pairs, that
             # is the max_pairs-th smallest, too: equal distances.
@@ -61,9 +65,8 @@ class ClosestPairs:
         return first, second, rms
 
     def held(self) -> Found:
-        """Return the pairs that are held: at least all of the max_pairs closest below the bound."""
-        if self._n_held > self._max_pairs:
-            self._trim()
+        """Return the pairs that were added and lie below the bound, which may fall first."""
+        self._trim()
         return self._joined()
 
     def _joined(self) -> Found:

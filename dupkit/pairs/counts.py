@@ -160,7 +160,8 @@ def _counts_table(
 
 def _edges(n_bins: int, width: float) -> NDArray[np.float64]:
     # A tenth of 3 is the float64 that prints as 0.3; three times 0.1 is not.
-    return np.arange(n_bins + 1) / (1 / width) if width < 1 else np.arange(n_bins + 1) * width
+    edges: NDArray[np.float64] = np.arange(n_bins + 1, dtype=np.float64)
+    return edges / (1 / width) if width < 1 else edges * width
 
 
 def _bin_of(rms: NDArray[np.float64], width: float) -> NDArray[np.intp]:

@@ -15,8 +15,8 @@ from dupkit.pairs.measures import get_measure
 from dupkit.pairs.projection import SHORT, Rows
 from dupkit.pairs.running import check_scheduler, in_waves, local_runner, one_blas_thread
 from dupkit.pairs.search import TILE_SIZE, Prepared, measure_pairs, prepare
-from dupkit.pairs.sieve import BUFFER_BYTES, features_bound, left_factor, products_bound
-from dupkit.schema import N_BINS, check_histograms, check_table
+from dupkit.pairs.sieve import BUFFER_BYTES, features_bound, left_factor, products_bound, squared_radius
+from dupkit.schema import check_histograms, check_table
 
 GROUP_ROWS = 32
 """Images of a tile that are searched with one radius: those whose nearest neighbours are about equally far."""
@@ -161,7 +161,7 @@ def _search_group(
     sieve = prepared.sieve
     start = int(sieve.starts[tile])
     radius = float(best.rms[group].max())
-    bound = features_bound(N_BINS * radius**2, sieve.longest)
+    bound = features_bound(squared_radius(radius), sieve.longest)
     columns = sieve.columns_near(tile, bound, from_tile=0)
     right = sieve.right.take(columns, axis=0)
     near = sieve.beside_box(right[:, : SHORT + 1], tile) <= bound
@@ -171,7 +171,7 @@ def _search_group(
         block, places = right[column : column + width], columns[column : column + width]
         products = buffer[: len(group) * len(block)].reshape(len(group), len(block))
         np.matmul(left[group], block.T, out=products)
-        limits = np.array([products_bound(N_BINS * rms**2) for rms in best.rms[group]], dtype=np.float32)
+        limits = np.array([products_bound(squared_radius(rms)) for rms in best.rms[group]], dtype=np.float32)
         row, second = np.nonzero(products <= limits[:, np.newaxis])
         row, second = group[row], places[second]
         other = second != row + start
@@ -183,7 +183,7 @@ def _search_group(
         best.measure(row[closest], second[closest])
         bounds = np.full(len(best.rms), np.float32(0))
         for at in np.unique(row):
-            bounds[at] = features_bound(N_BINS * float(best.rms[at]) ** 2, sieve.longest)
+            bounds[at] = features_bound(squared_radius(float(best.rms[at])), sieve.longest)
         rest = apart <= bounds[row]
         rest[closest] = False
         best.measure(row[rest], second[rest])

@@ -22,7 +22,7 @@ from dupkit.pairs.projection import (
     project,
 )
 from dupkit.pairs.running import Runner, in_waves, local_runner, shared_arrays
-from dupkit.pairs.sieve import BUFFER_BYTES, STAGES, Sieve
+from dupkit.pairs.sieve import BUFFER_BYTES, STAGES, Sieve, squared_radius
 from dupkit.pairs.tiles import make_tiles
 from dupkit.schema import N_BINS
 
@@ -206,7 +206,8 @@ def _search_below(
         for job, result in in_waves(
             runner, function, jobs, arguments, words="Comparing images", progress=progress, stop=stop
         ):
-            pairs, job_left = result
+            pairs, reached, job_left = result
+            closest.lower(reached)
             measured: Found = pairs if runner.shared else measure_below(prepared, pairs[0], pairs[1], closest.bound)
             closest.add(*measured)
             left += job_left
@@ -229,11 +230,11 @@ def _search_tiles_here(
     left = np.zeros(len(STAGES), dtype=np.int64)
     buffer = np.empty(BUFFER_BYTES // 4, dtype=np.float32)
     for tile in tiles:
-        for first, second in prepared.sieve.search(tile, N_BINS * closest.bound**2, buffer, left):
+        for first, second in prepared.sieve.search(tile, squared_radius(closest.bound), buffer, left):
             if cancelled:
                 break
             closest.add(*measure_below(prepared, first, second, closest.bound))
-    return closest.held(), left
+    return closest.held(), closest.bound, left
 
 
 def _search_tiles_elsewhere(reference: Any, tiles: range, bound: float) -> tuple[Any, ...]:
@@ -243,8 +244,8 @@ def _search_tiles_elsewhere(reference: Any, tiles: range, bound: float) -> tuple
     nothing = np.empty(0, dtype=np.intp)
     pairs = [(nothing, nothing)]
     for tile in tiles:
-        pairs += sieve.search(tile, N_BINS * bound**2, buffer, left)
-    return tuple(np.concatenate(column) for column in zip(*pairs, strict=True)), left
+        pairs += sieve.search(tile, squared_radius(bound), buffer, left)
+    return tuple(np.concatenate(column) for column in zip(*pairs, strict=True)), bound, left
 
 
 def measure_pairs(prepared: Prepared, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -288,7 +289,7 @@ def _likely_bound(prepared: Prepared, bound: float, max_pairs: int, *, seed: int
         difference = sieve.long[first[block]] - sieve.long[second[block]]
         apart[block] = np.einsum("ij,ij->i", difference, difference)
     wanted = max(1, int(share * len(first)))
-    if np.count_nonzero(apart < N_BINS * bound**2) <= wanted:
+    if np.count_nonzero(apart < squared_radius(bound)) <= wanted:
         return bound
     # Features are a little closer than their rows: measure twice as many of the closest as are wanted.
     nearest = np.argsort(apart)[: 2 * wanted]

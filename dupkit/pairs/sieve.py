@@ -6,6 +6,7 @@ a low-dimensional float32 matrix product; the long features by difference. What 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from dupkit.pairs.projection import FEATURE_ERROR, SHORT
 from dupkit.pairs.running import Arrays
 from dupkit.pairs.tiles import Tiles
+from dupkit.schema import N_BINS
 
 BUFFER_BYTES = 2 << 20
 """Of one block of products: it stays in the caches of a core, and every look at it is at their speed (measured)."""
@@ -35,7 +37,13 @@ _FLOOR = 1e-30
 """Least squared radius: far above what float32 underflow can add to a sum, far below any two different rows."""
 
 _CEILING = 1e30
-"""Largest squared radius: beyond the largest distance of two histograms (1.4e12), within float32."""
+"""Largest squared radius: beyond the largest squared distance of two histograms (1.4e12), within float32."""
+
+
+def squared_radius(rms: float) -> float:
+    """Return the squared Euclidean distance of two transformed rows at an RMS, at most _CEILING."""
+    within = min(rms, math.sqrt(_CEILING / N_BINS))
+    return N_BINS * within * within
 
 
 def _rounded_up(number: float) -> np.float32:
@@ -71,21 +79,21 @@ def products_shrink(n_features: int) -> float:
     return (features + 2 * products) * (1 + 2.0**-10)
 
 
-def products_bound(squared_radius: float) -> np.float32:
+def products_bound(squared: float) -> np.float32:
     """Return the largest product that a pair within a radius can have: (1 + t) T^2, rounded up.
 
     T^2 is widened by t once more, which covers the rounding of the distance itself (relative 1e-13).
     """
-    widened = min(max(squared_radius * (1 + 2 * _SLACK), _FLOOR), _CEILING)
+    widened = min(max(squared * (1 + 2 * _SLACK), _FLOOR), _CEILING)
     return _rounded_up(widened)
 
 
-def features_bound(squared_radius: float, longest: float) -> np.float32:
+def features_bound(squared: float, longest: float) -> np.float32:
     """Return the largest squared distance of two feature rows, or of a row and a box, within a radius.
 
     Parameters
     ----------
-    squared_radius : float
+    squared : float
         T^2: of the distance of two transformed rows.
     longest : float
         Length of the longest feature row.
@@ -96,7 +104,7 @@ def features_bound(squared_radius: float, longest: float) -> np.float32:
     never exceeds that of the rows. The float32 sum of LONG + 1 squared differences is off by at most LONG + 4 relative
     roundings: 68 * 2^-24 = 4.1e-6 < 2^-17 = 7.6e-6.
     """
-    radius = np.sqrt(squared_radius) * (1 + _SLACK) + 2 * FEATURE_ERROR * longest
+    radius = np.sqrt(squared) * (1 + _SLACK) + 2 * FEATURE_ERROR * longest
     widened = min(max(radius**2 * (1 + 2.0**-17), _FLOOR), _CEILING)
     return _rounded_up(widened)
 
@@ -164,7 +172,7 @@ class Sieve:
         return n_rows * (n_rows - 1) // 2 + n_rows * int(self.starts[-1] - self.starts[tile + 1])
 
     def search(
-        self, tile: int, squared_radius: float, buffer: NDArray[np.float32], left: NDArray[np.int64]
+        self, tile: int, squared: float, buffer: NDArray[np.float32], left: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the pairs of a tile with itself and all later tiles that may lie within a radius, block by block.
 
@@ -172,7 +180,7 @@ class Sieve:
         ----------
         tile : int
             The tile.
-        squared_radius : float
+        squared : float
             T^2, of the distance of two transformed rows.
         buffer : ndarray of float32
             Room for a block of products.
@@ -185,7 +193,7 @@ class Sieve:
             Places in tile order, first < second.
         """
         start, stop = int(self.starts[tile]), int(self.starts[tile + 1])
-        bound = features_bound(squared_radius, self.longest)
+        bound = features_bound(squared, self.longest)
         columns = self.columns_near(tile, bound, from_tile=tile)
         # Pairs of the tile with itself count once, not twice, and not an image with itself.
         left[0] += len(columns) * (stop - start) - (stop - start) * (stop - start + 1) // 2
@@ -194,7 +202,7 @@ class Sieve:
         columns, right = columns[near], right[near]
         left[1] += len(columns) * (stop - start) - (stop - start) * (stop - start + 1) // 2
         rows = left_factor(self.right[start:stop])
-        limit = products_bound(squared_radius)
+        limit = products_bound(squared)
         n_rows = min(len(rows), max(1, int(len(buffer) ** 0.5)))
         n_columns = max(1, len(buffer) // n_rows)
         for row in range(0, len(rows), n_rows):
