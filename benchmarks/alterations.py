@@ -1,7 +1,7 @@
 """Seeded alterations of a photo: what people, messengers and phones do to a picture that stays the same picture.
 
 Each alteration is a function from an upright RGB picture and a random generator to the bytes of a file. The seed
-decides where a crop lies, which corner a watermark takes and which three steps a chain is made of.
+decides where a crop and a watermark lie and which three steps a chain is made of.
 """
 
 from __future__ import annotations
@@ -55,14 +55,26 @@ def _with_gamma(picture: Picture, gamma: float) -> Picture:
 
 
 def _with_watermark(picture: Picture, rng: np.random.Generator) -> Picture:
+    # Words across the whole width, white and half see-through, as picture agencies print them; on a dark or light
+    # band every other time.
     layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    size = max(8, picture.height // 12)
-    words = "© photo studio 2024"
-    left = int(rng.uniform(0.02, 0.4) * picture.width)
-    top = int(rng.uniform(0.05, 0.85) * picture.height)
-    draw.text((left, top), words, font_size=size, fill=(255, 255, 255, 170))
-    draw.text((left + 2, top + 2), words, font_size=size, fill=(0, 0, 0, 90))
+    words = "SAMPLE © PHOTO STUDIO"
+    size = max(8, int(picture.width * rng.uniform(0.07, 0.085)))
+    top = int(rng.uniform(0.05, 0.75) * picture.height)
+    if rng.random() < 0.5:
+        shade = (0, 0, 0, 110) if rng.random() < 0.5 else (255, 255, 255, 110)
+        draw.rectangle((0, top - size // 4, picture.width, top + round(size * 1.4)), fill=shade)
+    draw.text((picture.width // 40, top), words, font_size=size, fill=(255, 255, 255, 190))
+    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
+
+
+def _with_mark(picture: Picture, rng: np.random.Generator) -> Picture:
+    # A photographer's small name in a corner.
+    layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+    size = max(8, picture.height // 16)
+    place = (int(rng.uniform(0.02, 0.5) * picture.width), int(rng.choice([0.03, 0.9]) * picture.height))
+    ImageDraw.Draw(layer).text(place, "© A. Nobody 2024", font_size=size, fill=(255, 255, 255, 170))
     return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
 
 
@@ -107,6 +119,7 @@ CHANGES: Mapping[str, Change] = {
     "gamma": lambda picture, rng: _with_gamma(picture, float(rng.choice([0.8, 1.25]))),
     "grey": lambda picture, _: picture.convert("L"),
     "watermark": _with_watermark,
+    "small mark": _with_mark,
     "caption": _with_caption,
     "border": _with_border,
     "frame": _in_a_frame,

@@ -17,10 +17,10 @@ VERDICTS = ("same bytes", "same pixels", "same picture", "look-alike", "unsure")
 SAME_VERDICTS = VERDICTS[:3]
 """The verdicts that call a pair the same picture."""
 
-SAME_PICTURE = 0.78
+SAME_PICTURE = 0.80
 """From this structure on a pair is the same picture."""
 
-SAME_PICTURE_CROPPED = 0.86
+SAME_PICTURE_CROPPED = 0.90
 """The same for a pair that had to be cropped to fit: a search over windows finds chance agreement more often."""
 
 LOOK_ALIKE = 0.6
