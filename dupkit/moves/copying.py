@@ -62,7 +62,8 @@ def copy_across(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     remove_own_files(target_folder, (part,))
     copied: Facts | None = None
-    source = open_regular(start_name, dir_fd=source_folder)
+    with at_path(start):
+        source = open_regular(start_name, dir_fd=source_folder)
     try:
         with at_path(end):
             target = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=target_folder)

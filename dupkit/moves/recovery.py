@@ -12,7 +12,7 @@ from dataclasses import replace
 from dupkit.files import DESTINATIONS, display_path, hash_descriptor, open_regular
 from dupkit.moves import journal
 from dupkit.moves.copying import remove_own_copy
-from dupkit.moves.failures import RootLockedError, describe_failure
+from dupkit.moves.failures import RootLockedError, at_path, describe_failure
 from dupkit.moves.journal import Move, Plan
 from dupkit.moves.listing import write_listings
 from dupkit.moves.names import part_name
@@ -167,25 +167,40 @@ def _taken_back(tree: Tree, plan: Plan, move: Move) -> Move:
 
 
 def finish_plan(tree: Tree, connection: sqlite3.Connection, plan: Plan) -> list[str]:
-    """Remove temporary files and unused folders of ours, write the listings, note the end; return what went wrong."""
+    """Remove temporary files and unused folders of ours, write the listings, note the end; return what went wrong.
+
+    Where something could not be done, the plan stays to be finished at the next start.
+    """
     moves = journal.read_moves(connection, plan.plan_id)
     folders = {split_path(path)[0] for move in moves for path in (move.destination, move.back_to) if path}
     probes = tuple(part_name(plan.plan_id, f"probe{number}") for number in (1, 2, 3))
+    failures = []
     for folder in (*DESTINATIONS, *sorted(folders)):
-        descriptor = tree.folder_if_there(folder)
-        if descriptor is not None:
-            remove_own_files(descriptor, probes)
-    notes, failures = write_listings(tree, connection, plan.plan_id)
-    gone = _remove_unused_folders(tree, connection, plan, moves)
-    # Where a listing could not be written, the plan stays to be finished at the next start.
+        try:
+            descriptor = tree.folder_if_there(folder)
+            if descriptor is not None:
+                remove_own_files(descriptor, probes)
+        except OSError as error:
+            failures.append(f"a temporary file of ours is left: {describe_failure(error)}")
+    notes, unwritten = write_listings(tree, connection, plan.plan_id)
+    gone, kept = _remove_unused_folders(tree, connection, plan, moves)
+    failures += [*unwritten, *kept]
     journal.end(connection, plan.plan_id, gone_folders=gone, finished=not failures)
     return [*notes, *failures]
 
 
 def _remove_unused_folders(
     tree: Tree, connection: sqlite3.Connection, plan: Plan, moves: tuple[Move, ...]
-) -> list[bytes]:
-    """Remove the folders that plans of this root made and that hold nothing; return those that are gone or in use."""
+) -> tuple[list[bytes], list[str]]:
+    """Remove the folders that plans of this root made and that hold nothing.
+
+    Returns
+    -------
+    gone : list of bytes
+        Those that are gone or the user's from now on.
+    failures : list of str
+        Why one could not be removed.
+    """
     in_use = set()
     for move in moves:
         if move.status == journal.MOVED:
@@ -193,18 +208,22 @@ def _remove_unused_folders(
             while folder and folder not in in_use:
                 in_use.add(folder)
                 folder = split_path(folder)[0]
-    gone = []
+    gone, failures = [], []
     for path in journal.made_folders(connection, plan.root):
         if path in in_use:
             continue
         parent, name = split_path(path)
         tree.forget(path)
-        above = tree.folder_if_there(parent)
-        if above is None or remove_empty_folder(above, name):
-            gone.append(path)
-            if above is not None:
-                tree.touched(parent)
-        elif path.split(b"/", 1)[0] not in DESTINATIONS:
-            gone.append(path)  # an undo made it again for the user's files: theirs from now on
+        try:
+            with at_path(path):
+                above = tree.folder_if_there(parent)
+                removed = above is None or remove_empty_folder(above, name)
+        except OSError as error:
+            failures.append(f"an empty folder of ours is left: {describe_failure(error)}")
+            continue
+        if removed and above is not None:
+            tree.touched(parent)
+        if removed or path.split(b"/", 1)[0] not in DESTINATIONS:
+            gone.append(path)  # or an undo made it again for the user's files: theirs from now on
     tree.sync()
-    return gone
+    return gone, failures

@@ -97,7 +97,8 @@ class Album:
             os.chmod(full, 0o640)
         for path in FOLDERS:
             os.makedirs(os.path.join(root, path), exist_ok=True)
-        os.chmod(os.path.join(root, b"keep"), 0o700)
+        if (self.root / "keep").is_dir():
+            os.chmod(self.root / "keep", 0o700)
 
     def statuses(self) -> dict[int, Move]:
         with journal.opened_journal() as connection:

@@ -138,7 +138,8 @@ def _trace(
             break
         deliver = 0
         if os.WSTOPSIG(status) != _SYSCALL_STOP:
-            deliver = os.WSTOPSIG(status)
+            # An exec stops with a plain SIGTRAP, which is meant for us.
+            deliver = 0 if os.WSTOPSIG(status) == signal.SIGTRAP else os.WSTOPSIG(status)
             continue
         if not entering:
             entering = True
