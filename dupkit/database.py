@@ -52,6 +52,8 @@ CREATE TABLE decision (
     keeper TEXT NOT NULL,
     was TEXT NOT NULL,
     keeper_was TEXT NOT NULL,
+    was_id INTEGER NOT NULL,
+    stands_for INTEGER NOT NULL,
     rms REAL,
     measure TEXT NOT NULL,
     sampling TEXT NOT NULL,

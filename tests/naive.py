@@ -143,3 +143,115 @@ def closest_pairs(distances, max_rms, max_pairs, old=()):
         return found, max_rms
     bound = found[max_pairs - 1][0]
     return [pair for pair in found if pair[0] < bound], bound
+
+
+def picture_agreement(first, second):
+    """How well two pictures of 32 x 32 grey levels agree, 0 to 1: the mean of three answers, pixel by pixel."""
+    a, b = ([float(level) for row in picture for level in row] for picture in (first, second))
+    pixels = range(32 * 32)
+    kept = set(pixels)
+    for last in (False, False, True):
+        (mean_a, gain_a), (mean_b, gain_b) = moments(a, kept), moments(b, kept)
+        apart = [abs((a[p] - mean_a) / gain_a - (b[p] - mean_b) / gain_b) for p in pixels]
+        if not last:
+            bound = sorted(apart[p] for p in range(0, 1024, 7))[round(0.8 * 147) - 1]
+            kept = {p for p in pixels if apart[p] <= bound}
+    share = sum(distance < 0.25 for distance in apart) / len(apart)
+    detail_a, detail_b = picture_detail(first), picture_detail(second)
+    if min(sum(x * x for row in d for x in row) for d in (detail_a, detail_b)) < 0.75**2 * 1024:
+        return math.nan
+    blocks = []
+    for top, left in itertools.product(range(0, 32, 4), repeat=2):
+        cells = list(itertools.product(range(top, top + 4), range(left, left + 4)))
+        energy_a = sum(detail_a[y][x] ** 2 + 0.25 for y, x in cells) / gain_a**2
+        energy_b = sum(detail_b[y][x] ** 2 + 0.25 for y, x in cells) / gain_b**2
+        common = sum(detail_a[y][x] * detail_b[y][x] for y, x in cells) / (gain_a * gain_b)
+        blocks.append((2 * common / (energy_a + energy_b), math.sqrt(energy_a + energy_b), energy_a, energy_b, common))
+    sum_a, sum_b, sum_common = (sum(block[column] for block in blocks) for column in (2, 3, 4))
+    full = max(0.0, sum_common / math.sqrt(sum_a * sum_b))
+    total = sum(block[1] for block in blocks)
+    weights = agreed = reached = 0.0
+    for number, (each, weight, *_) in enumerate(sorted(blocks, key=lambda block: -block[0])):
+        reached += weight
+        if reached <= 0.75 * total or number == 0:
+            weights, agreed = weights + weight, agreed + each * weight
+    return (share * full * min(1.0, max(0.0, agreed / weights))) ** (1 / 3)
+
+
+def moments(levels, kept):
+    """Mean and standard deviation of the kept pixels, the latter at least half a grey level."""
+    mean = sum(levels[p] for p in kept) / len(kept)
+    return mean, max(0.5, math.sqrt(sum((levels[p] - mean) ** 2 for p in kept) / len(kept)))
+
+
+def picture_detail(picture):
+    """A square picture less its blur by (1, 2, 1)/4 both ways, the edges repeated."""
+    side = len(picture)
+
+    def at(y, x):
+        return float(picture[min(max(y, 0), side - 1)][min(max(x, 0), side - 1)])
+
+    weights = {-1: 1, 0: 2, 1: 1}
+    return [
+        [
+            at(y, x) - sum(weights[i] * weights[j] * at(y + i, x + j) for i in weights for j in weights) / 16
+            for x in range(side)
+        ]
+        for y in range(side)
+    ]
+
+
+def waves_likeness(first, second):
+    """Correlation of the frequency-weighted cosine waves of two 16 x 16 pictures."""
+    a, b = ([w for row in weighted_waves(picture) for w in row] for picture in (first, second))
+    return sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def weighted_waves(picture):
+    """The cosine waves (DCT-II, orthonormal) of a 16 x 16 picture times sqrt(1 + u^2 + v^2), without the mean."""
+    n = len(picture)
+
+    def wave(k, x):
+        return math.sqrt((1 if k == 0 else 2) / n) * math.cos(math.pi * (2 * x + 1) * k / (2 * n))
+
+    return [
+        [
+            0.0
+            if u == v == 0
+            else math.sqrt(1 + u * u + v * v)
+            * sum(float(picture[y][x]) * wave(u, y) * wave(v, x) for y in range(n) for x in range(n))
+            for v in range(n)
+        ]
+        for u in range(n)
+    ]
+
+
+def window_picture(picture, top, left, height, width, side):
+    """A window of a square picture at `side` x `side`, each pixel the mean of many points of its linear interpolation.
+
+    top, left, height, width are shares of the picture.
+    """
+    n, fine = len(picture), 16
+
+    def between(position):
+        middle = min(max(position - 0.5, 0.0), n - 1.0)
+        low = min(int(middle), n - 2)
+        return low, middle - low
+
+    def points(start, length, k):
+        return [between(n * (start + length * (k + (i + 0.5) / fine) / side)) for i in range(fine)]
+
+    result = []
+    for row in range(side):
+        ys = points(top, height, row)
+        line = []
+        for column in range(side):
+            total = 0.0
+            xs = points(left, width, column)
+            for (y, fy), (x, fx) in itertools.product(ys, xs):
+                upper = picture[y][x] * (1 - fx) + picture[y][x + 1] * fx
+                lower = picture[y + 1][x] * (1 - fx) + picture[y + 1][x + 1] * fx
+                total += upper * (1 - fy) + lower * fy
+            line.append(total / fine**2)
+        result.append(line)
+    return result

@@ -7,6 +7,7 @@ order or threshold and ``refresh`` make it anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -312,10 +313,15 @@ class Browsing(traitlets.HasTraits):
     def _resume(self, threshold: float | None, keeper_rules: Sequence[str] | None, usual: float) -> None:
         kept = self.decisions.recall(self._view_name())
         view: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
-        self.keeper_rules = list(keeper_rules or view.get("keeper_rules") or KEEPER_RULES)
-        self.threshold = float(view.get("threshold", usual)) if threshold is None else threshold
-        self.order = view.get("order", "rms")
-        self.filters = view.get("filters", {})
+        self.keeper_rules = list(KEEPER_RULES if keeper_rules is None else keeper_rules)
+        self.threshold = min(usual, self.max_rms) if threshold is None else threshold
+        given = {"threshold"} if threshold is not None else set()
+        given |= {"keeper_rules"} if keeper_rules is not None else set()
+        for name in ("threshold", "order", "filters", "keeper_rules"):
+            if name in view and name not in given:
+                # What an older or newer dupkit remembered may mean nothing here: then the usual stays.
+                with suppress(ValueError, TypeError, traitlets.TraitError):
+                    setattr(self, name, view[name])
         self._make_list()
         match view.get("current"):
             case [str(path_a), str(path_b)]:

@@ -68,11 +68,13 @@ class Deciding(Browsing):
         if not self._batches:
             self.message = "Nothing to undo"
             return False
+        # What others decided since must stay: only decisions that are still ours are taken back.
+        self._load()
         batch, first, last = self._batches[-1]
         rows = []
         for row in self.decisions.read_rows(first=first, last=last):
             position = self.standing.position_of(row.path_a, row.path_b)
-            if position < 0 or first <= self.standing.own_id[position] <= last:
+            if position < 0 or first <= self.standing.taken_id[position] <= last:
                 rows.append(self._again(row))
         if rows:
             touched = self._write_rows(rows, undoes=batch)
@@ -92,6 +94,7 @@ class Deciding(Browsing):
             keeper=row.keeper_was,
             was=row.decision,
             keeper_was=row.keeper,
+            stands_for=row.was_id,
             rms=row.rms,
             measure=row.measure,
             sampling=row.sampling,
@@ -107,6 +110,7 @@ class Deciding(Browsing):
             raise ValueError(msg)
         if not len(positions):
             return
+        self._load()
         batch, first, last = self.decisions.add(self._rows(positions, decision, keepers))
         self._batches.append((batch, first, last))
         self._saw(first, last)
@@ -128,12 +132,13 @@ class Deciding(Browsing):
     def _rows(self, positions: np.ndarray, decision: str, keepers: np.ndarray) -> Iterator[Decision]:
         who, when = person(), now()
         paths, hashes, standing, threshold = self._path, self._hash, self.standing, self.threshold
-        for a, b, keeper, was, keeper_was, rms in zip(
+        for a, b, keeper, was, keeper_was, was_id, rms in zip(
             self.first[positions].tolist(),
             self.second[positions].tolist(),
             keepers.tolist(),
             standing.code[positions].tolist(),
             standing.keeper[positions].tolist(),
+            standing.taken_id[positions].tolist(),
             self.rms[positions].tolist(),
             strict=True,
         ):
@@ -146,6 +151,7 @@ class Deciding(Browsing):
                 keeper=paths[keeper] if keeper >= 0 else "",
                 was=DECISION_WORDS[was],
                 keeper_was=paths[keeper_was] if keeper_was >= 0 else "",
+                was_id=was_id,
                 rms=rms,
                 measure=self.measure,
                 sampling=self.sampling,

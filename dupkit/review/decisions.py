@@ -42,6 +42,8 @@ _COLUMNS = (
     "keeper",
     "was",
     "keeper_was",
+    "was_id",
+    "stands_for",
     "rms",
     "measure",
     "sampling",
@@ -58,7 +60,15 @@ _values = attrgetter(*_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of the decisions table, and what it replaced."""
+    """One row of the decisions table, and what it replaced.
+
+    Attributes
+    ----------
+    was, keeper_was, was_id : str, str, int
+        What stood before, and the decision_id it was taken under; '', '' and 0 for nothing of the pair's own.
+    stands_for : int
+        For a row that an undo writes: the decision_id of the earlier decision that stands again; 0: the row is its own.
+    """
 
     path_a: str
     path_b: str
@@ -68,6 +78,8 @@ class Decision:
     keeper: str = ""
     was: str = ""
     keeper_was: str = ""
+    was_id: int = 0
+    stands_for: int = 0
     rms: float | None = None
     measure: str = ""
     sampling: str = ""
@@ -89,6 +101,7 @@ class Stored(NamedTuple):
     content_hash_b: str
     decision: str
     keeper: str
+    stands_for: int
     decided_at: str
 
 
@@ -164,6 +177,7 @@ class Decisions:
             row.content_hash_b,
             row.decision,
             row.keeper,
+            row.stands_for,
             row.decided_at,
         )
 

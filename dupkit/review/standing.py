@@ -55,6 +55,8 @@ class Standing:
         The pairs in order of their images.
     own_id : ndarray of shape (n_pairs,), int64
         decision_id of the pair's own latest decision; 0 none.
+    taken_id : ndarray of shape (n_pairs,), int64
+        The same, but where an undo brought an earlier decision back: the decision_id of that one.
     """
 
     def __init__(self, images: pd.DataFrame, first: np.ndarray, second: np.ndarray, root: bytes) -> None:
@@ -82,6 +84,7 @@ class Standing:
         self._content_pair[self._by_content] = np.cumsum(is_new) - 1
         self._same_content = content_a == content_b
         self.own_id = np.zeros(n_pairs, dtype=np.int64)
+        self.taken_id = np.zeros(n_pairs, dtype=np.int64)
         self._own_code = np.zeros(n_pairs, dtype=np.int8)
         self._own_keeper = np.full(n_pairs, -1, dtype=np.int64)
         self._content_id = np.zeros(len(self._content_keys), dtype=np.int64)
@@ -109,7 +112,7 @@ class Standing:
         """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
         if not stored:
             return np.zeros(0, dtype=np.int64)
-        decision_ids, batches, _, roots, paths_a, paths_b, hashes_a, hashes_b, words, _, times = zip(
+        ids_read, batches, undoes, roots, paths_a, paths_b, hashes_a, hashes_b, words, _, stand_for, times = zip(
             *stored, strict=True
         )
         content_a = _looked_up(self._content_of_hash, hashes_a)
@@ -124,7 +127,7 @@ class Standing:
         here &= (self._content[image_a] == content_a) & (self._content[image_b] == content_b)
         here[(content_a < 0) | (content_b < 0)] = False
         codes = np.array([_CODES[word] for word in words], dtype=np.int8)
-        ids = np.array(decision_ids, dtype=np.int64)
+        ids = np.array(ids_read, dtype=np.int64)
         position = np.full(len(stored), -1, dtype=np.int64)
         rows = np.flatnonzero(here)
         keys = np.minimum(image_a, image_b)[rows] * self._n_images + np.maximum(image_a, image_b)[rows]
@@ -136,6 +139,8 @@ class Standing:
         ]
         keepers = np.array([self._row_of_path.get(stored[row].keeper, -1) for row in rows.tolist()], dtype=np.int64)
         self._take_own(position[rows], ids[rows], codes[rows], keepers)
+        is_undo = np.array([batch is not None for batch in undoes], dtype=bool)
+        self.taken_id[position[rows]] = np.where(is_undo, np.array(stand_for, dtype=np.int64), ids)[rows]
         speak = known[(codes[known] != SKIPPED) & ~(here[known] & (content_a[known] == content_b[known]))]
         keys = np.minimum(content_a, content_b)[speak] * self._n_contents + np.maximum(content_a, content_b)[speak]
         there, contents = _found(keys, self._content_keys)
@@ -163,6 +168,7 @@ class Standing:
         ids = first_id + np.arange(len(positions), dtype=np.int64)
         self._own_looked_at[positions] = len(positions) <= MOST_LOOKED_AT
         self._take_own(positions, ids, codes, keepers)
+        self.taken_id[positions] = ids
         speak = ~self._same_content[positions] & (codes != SKIPPED)
         contents = self._content_pair[positions[speak]]
         self._take_contents(contents, ids[speak], codes[speak], positions[speak])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,9 @@ class ReviewState(Deciding):
             The pair whose two images must come apart; the group's weakest link where not given.
         """
         rows = self._whole_group(position)
+        if at is not None and at not in rows:
+            msg = f"at: pair {at} does not hold the group of pair {position} together; give one of {rows.tolist()[:10]}"
+            raise ValueError(msg)
         return self._decide_rows(self.neighbours.crossing(rows, at), "rejected", None)
 
     def _decide_rows(self, rows: np.ndarray, decision: str, keeper: int | None) -> int:
@@ -262,7 +266,10 @@ class ReviewState(Deciding):
         self.refresh()
         merged = merge(self._standing_decisions(), read_decisions(path), conflicts)
         if merged.added:
-            self._write_rows(merged.added)
+            standing = self.standing
+            places = [standing.position_of(row.path_a, row.path_b) for row in merged.added]
+            taken_ids = [int(standing.taken_id[place]) if place >= 0 else 0 for place in places]
+            self._write_rows([replace(row, was_id=taken) for row, taken in zip(merged.added, taken_ids, strict=True)])
         n_conflicts = len(merged.conflicts)
         self.message = (
             f"Taken in: {len(merged.added):,} decisions; {merged.n_same:,} were known; {n_conflicts:,} conflicts"
