@@ -200,6 +200,9 @@ def run_plan(options: argparse.Namespace) -> int:
     from dupkit.review import ReviewState
 
     threshold, max_rms = _thresholds(options)
+    if options.decisions is not None and not options.decisions.is_file():
+        msg = f"--decisions {options.decisions} is not there; name a CSV file that a review exported"
+        raise FileNotFoundError(msg)
     with _dask(options.scheduler) as scheduler:
         tables = _read_images(options, {}, scheduler)
         pairs = _find_pairs(options, tables, {}, scheduler, below=max_rms)
