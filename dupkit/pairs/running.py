@@ -25,7 +25,7 @@ from dask.base import compute, get_scheduler
 from dask.delayed import delayed
 from dask.system import CPU_COUNT
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 from tqdm.auto import tqdm
 
 WAVE_SECONDS = 0.25
@@ -52,8 +52,9 @@ _limit: Any = None
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread a caller: the tasks are the parallel part.
 
-    The first of overlapping users sets the limit and the last one lifts it. Limits of threadpoolctl that overlap in
-    two threads would otherwise leave the whole process with one BLAS thread for good.
+    The first of overlapping users sets the limit and the last one lifts it, in whatever threads they are. Limits of
+    threadpoolctl that overlap in two threads would otherwise end with the first one's, or leave the whole process with
+    one BLAS thread for good.
     """
     global _limit, _limit_users  # noqa: PLW0603  (BLAS threads are a setting of the process)
     with _limit_lock:
@@ -66,7 +67,17 @@ def one_blas_thread() -> Iterator[None]:
         with _limit_lock:
             _limit_users -= 1
             if not _limit_users:
+                _disown_blas()
                 _limit.restore_original_limits()
+                _disown_blas()
+
+
+def _disown_blas() -> None:
+    # From 3.7 on threadpoolctl lets one thread only, the first, change OpenBLAS, and silently ignores the others until
+    # that one gives it up; the last user here may be another thread, and so may the next one.
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 @dataclass(frozen=True)

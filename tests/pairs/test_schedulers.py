@@ -86,8 +86,45 @@ def test_any_number_of_threads(histograms, expected, n_threads):
         assert_same(histograms, expected, "threads")
 
 
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_one_blas_thread_from_any_thread_until_the_last_user_leaves():
+    # threadpoolctl 3.7 ignores the limits of every thread but the first that set one, unless that one gives it up.
+    before = blas_threads()
+    inside, leave = threading.Event(), threading.Event()
+
+    def use():
+        with running.one_blas_thread():
+            inside.set()
+            leave.wait(20)
+
+    for _ in range(2):
+        with running.one_blas_thread():
+            assert set(blas_threads()) == {1}
+            other = threading.Thread(target=use)
+            other.start()
+            assert inside.wait(20)
+        assert set(blas_threads()) == {1}
+        leave.set()
+        other.join()
+        assert blas_threads() == before
+        inside.clear()
+        leave.clear()
+        alone = threading.Thread(target=use)
+        alone.start()
+        assert inside.wait(20)
+        assert set(blas_threads()) == {1}
+        leave.set()
+        alone.join()
+        assert blas_threads() == before
+        inside.clear()
+        leave.clear()
+
+
 def test_overlapping_searches_leave_blas_as_it_was(histograms):
-    before = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    before = blas_threads()
     searches = [
         threading.Thread(target=candidate_pairs, args=(histograms,), kwargs={"progress": False}) for _ in range(3)
     ]
@@ -95,7 +132,7 @@ def test_overlapping_searches_leave_blas_as_it_was(histograms):
         thread.start()
     for thread in searches:
         thread.join()
-    assert [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"] == before
+    assert blas_threads() == before
 
 
 def stop_after(n_calls):
