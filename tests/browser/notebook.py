@@ -9,9 +9,10 @@ import secrets
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,9 +93,11 @@ def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and server.poll() is None:
         found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text("utf-8", "replace"))
-        if found:
-            with urllib.request.urlopen(f"{found[0]}/api", timeout=START_SECONDS):
-                return found[0]
+        # The address is logged a moment before the port answers.
+        with suppress(urllib.error.URLError):
+            if found:
+                with urllib.request.urlopen(f"{found[0]}/api", timeout=START_SECONDS):
+                    return found[0]
         time.sleep(0.05)
     msg = f"JupyterLab did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}"
     raise RuntimeError(msg)

@@ -24,6 +24,7 @@ class Page {
       this.ready = true;
       this.take(hello);
       this.explorer.draw();
+      requestAnimationFrame(() => performance.mark("dupkit-shown"));
     } catch (problem) {
       this.node.replaceChildren(element("p", { class: "dupkit-problem", text: problem.message }));
     }
@@ -198,6 +199,7 @@ class Page {
 }
 
 function render({ model, el }) {
+  performance.mark("dupkit-render");
   const page = new Page(model, el);
   page.open();
   return () => page.close();
