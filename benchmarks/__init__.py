@@ -1,0 +1,1 @@
+"""Measurements of speed and quality; run one with ``python -m benchmarks.NAME``."""

@@ -175,7 +175,9 @@ def picture_agreement(first, second):
         reached += weight
         if reached <= 0.75 * total or number == 0:
             weights, agreed = weights + weight, agreed + each * weight
-    return (share * full * min(1.0, max(0.0, agreed / weights))) ** (1 / 3)
+    score = (share * full * min(1.0, max(0.0, agreed / weights))) ** (1 / 3)
+    rest = math.sqrt(sum(distance**2 for distance in apart) / 1024) * min(gain_a, gain_b)
+    return 1 - (1 - score) * min(1.0, rest / 0.25)
 
 
 def moments(levels, kept):

@@ -42,6 +42,10 @@ KEPT_DETAIL = 0.75
 NOISE = 0.5
 """Root mean square of what JPEG and resampling leave in a 32 x 32 thumbnail's detail, grey levels (measured)."""
 
+EQUAL_REST = 0.25
+"""Pictures that differ by less than this root mean square, grey levels, are led to 1: noise counts against detail
+above, but not against equal pictures."""
+
 FLAT_DETAIL = 0.75
 """Below this root mean square of detail, grey levels, a picture counts as flat: noise decides what it looks like."""
 
@@ -97,21 +101,23 @@ def agreement(first: Array, second: Array) -> Array:
     n = len(first)
     if not n:
         return np.empty(0, np.float32)
-    gain_a, gain_b, share = _fit(first.reshape(n, -1), second.reshape(n, -1))
+    gain_a, gain_b, share, rest = _fit(first.reshape(n, -1), second.reshape(n, -1))
     detail_a, detail_b = detail_of(first), detail_of(second)
     energy_a, energy_b = _block_sums(detail_a * detail_a), _block_sums(detail_b * detail_b)
     common = _block_sums(detail_a * detail_b) / (gain_a * gain_b)
     noise = np.float32(NOISE**2 * (SIDE // BLOCKS) ** 2)
     full, blocks = _detail_agreement(common, (energy_a + noise) / gain_a**2, (energy_b + noise) / gain_b**2)
     score: Array = np.cbrt(share * np.clip(full, 0, 1) * np.clip(blocks, 0, 1))
+    score = 1 - (1 - score) * np.minimum(rest / EQUAL_REST, 1)
     flat = np.minimum(energy_a.sum(axis=1), energy_b.sum(axis=1)) < FLAT_DETAIL**2 * SIDE**2
     score[flat] = np.nan
     return score
 
 
-def _fit(first: Array, second: Array) -> tuple[Array, Array, Array]:
+def _fit(first: Array, second: Array) -> tuple[Array, Array, Array, Array]:
     # Both pictures are standardised over the pixels that agree best, not one fitted to the other: that would not be
-    # symmetric. Returns each one's grey levels per unit, shape (n, 1), and the share of pixels that agrees.
+    # symmetric. Returns each one's grey levels per unit, shape (n, 1), the share of pixels that agrees, and the root
+    # mean square, grey levels, of what the fit leaves over.
     first = first - first.mean(axis=1, keepdims=True)
     second = second - second.mean(axis=1, keepdims=True)
     squares_a, squares_b = first * first, second * second
@@ -130,7 +136,8 @@ def _fit(first: Array, second: Array) -> tuple[Array, Array, Array]:
             bound = np.partition(sample, n_kept - 1, axis=1)[:, n_kept - 1 : n_kept]
             np.less_equal(apart, bound, out=kept)
     share: Array = (apart < TOLERANCE).mean(axis=1).astype(np.float32)
-    return gain_a, gain_b, share
+    rest: Array = np.sqrt(np.einsum("np,np->n", apart, apart) / apart.shape[1])
+    return gain_a, gain_b, share, rest * np.minimum(gain_a, gain_b)[:, 0]
 
 
 def _moments(pixels: Array, squares: Array, kept: Array, total: Array) -> tuple[Array, Array]:

@@ -72,10 +72,10 @@ def propose_pairs(
     -------
     DataFrame
         A new pairs table, sorted by rms, image_a, image_b. The rows of ``pairs`` are all there, unchanged; the others
-        have their distance in the same measure, and ``proposed_by`` "hellinger" (histograms near, and one picture may be
-        a part of the other or resembles it) or "structure" (the whole pictures alike). ``attrs`` gains ``proposed`` (how many
-        pairs each of the two added) and ``proposals_complete`` (False where more than 100 an image were found and
-        only the closest were taken).
+        have their distance in the same measure, and ``proposed_by`` "structure" (the whole pictures are alike) or
+        "hellinger" (the histograms are near, and one picture may be a part of the other or resembles it).
+        ``attrs`` gains ``proposed`` (how many pairs each of the two added) and ``proposals_complete`` (False where
+        more than 100 an image were found and only the closest were taken).
 
     Raises
     ------
