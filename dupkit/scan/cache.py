@@ -85,10 +85,11 @@ class Cache:
         # An object store shows an object when it is whole; a folder shows a file when it is made.
         if self._local:
             temporary = Path(folder) / f".{name}"
-            temporary.write_bytes(data)
+            with temporary.open("wb") as file:
+                file.write(data)
             temporary.rename(Path(folder) / name)
         else:
-            self._file_system.pipe_file(f"{folder}/{name}", data)
+            self._file_system.pipe_file(f"{folder}/{name}", bytes(data))
 
     def set_aside(self, kind: str, name: str, reason: str) -> None:
         """Rename a part that cannot be trusted, and say so."""

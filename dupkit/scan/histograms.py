@@ -13,7 +13,7 @@ from dupkit.scan.batches import Replies, Scheduler, check_scheduler, read_in_bat
 from dupkit.scan.cache import CacheLocation
 from dupkit.scan.decode import SCALES
 from dupkit.scan.records import Record, unpack
-from dupkit.scan.store import FACTS, PictureStore
+from dupkit.scan.store import COUNTS, FACTS, PictureStore
 from dupkit.scan.worker import RESULT
 from dupkit.scan.workers import CRASHED, TOO_MUCH_CPU, ask
 from dupkit.schema import N_BINS, build_histograms, build_table, check_table, table_root
@@ -144,6 +144,7 @@ class _Run:
 
         def on_replies(batch: list[int], replies: Replies) -> None:
             positions = [missing[number] for number in batch]
+            readable: list[tuple[int, Record]] = []
             for position, (kind, data) in zip(positions, replies, strict=True):
                 record = unpack(data) if kind == RESULT else _died(root, self.paths[position], data.decode())
                 store.add(self.paths[position], record)
@@ -151,7 +152,10 @@ class _Run:
                 if record.known:
                     known.append((position, record))
                 else:
-                    self._keep(position, record)
+                    self._keep_facts(position, record)
+                    if not record.error:
+                        readable.append((position, record))
+            self._keep_counts(readable)
             self._count(position for position in positions if self.done[position])
 
         files = [(self.paths[position], int(sizes[position])) for position in missing]
@@ -180,10 +184,13 @@ class _Run:
         values = self.values if readable.all() else _without_gaps(self.values, readable)
         return images, build_histograms(values, index=self.files.index[readable], attrs=attrs)
 
-    def _keep(self, position: int, record: Record) -> None:
-        if not record.error:
-            self.values[position] = np.frombuffer(record.counts, dtype="<u4")
-            self.values[position] *= np.float32(SCALES[self.sampling])
+    def _keep_counts(self, readable: list[tuple[int, Record]]) -> None:
+        if readable:
+            counts = np.frombuffer(b"".join(record.counts for _, record in readable), dtype=COUNTS[self.sampling])
+            rows = counts.reshape(len(readable), N_BINS) * np.float32(SCALES[self.sampling])
+            self.values[[position for position, _ in readable]] = rows
+
+    def _keep_facts(self, position: int, record: Record) -> None:
         for column, values in self.facts.items():
             values[position] = getattr(record, column)
         self.hashes[position] = record.content_hash

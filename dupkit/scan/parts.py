@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ class BadPartError(Exception):
     """A part of the cache cannot be trusted; the message says why."""
 
 
-def part_bytes(kind: str, columns: Columns) -> bytes:
+def part_bytes(kind: str, columns: Columns) -> memoryview:
     """Return the bytes of a part.
 
     Parameters
@@ -43,10 +42,10 @@ def part_bytes(kind: str, columns: Columns) -> bytes:
     digests = {name: _digest(values) for name, values in columns.items()}
     metadata = {"layout": LAYOUT, "kind": kind, "digests": digests}
     table = pa.table(arrays).replace_schema_metadata({_METADATA: json.dumps(metadata).encode()})
-    sink = BytesIO()
+    sink = pa.BufferOutputStream()
     # Histograms and thumbnails hardly shrink, and the time of a rescan is the time to read this.
     pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
-    return sink.getvalue()
+    return memoryview(sink.getvalue())
 
 
 def read_part(data: Any, kind: str, names: Sequence[str]) -> dict[str, Any]:

@@ -8,12 +8,11 @@ import time
 from array import array
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import replace
-from io import BufferedReader, BytesIO
+from io import BytesIO, FileIO
 from typing import BinaryIO, TypeVar
 
 from dupkit.files import NotARegularFileError, open_regular, opened_folder
-from dupkit.scan.decode import UnreadableError, decode_histogram
+from dupkit.scan.decode import SCALES, UnreadableError, decode_histogram
 from dupkit.scan.header import NEEDS_MEMORY
 from dupkit.scan.limits import LARGEST_IN_MEMORY
 from dupkit.scan.records import Record
@@ -21,6 +20,9 @@ from dupkit.scan.records import Record
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 
 _NO_LOCK: AbstractContextManager[object] = nullcontext()
+
+_N_STATE = Record._fields.index("inode") + 1
+"""The first fields of a record say which state of a file was read."""
 
 _T = TypeVar("_T")
 
@@ -70,13 +72,12 @@ class FileReader:
             with self._opened(path) as descriptor:
                 record = _state(descriptor)
                 with _stream(descriptor, record.size_bytes) as stream:
-                    record = replace(record, content_hash=hashlib.file_digest(stream, "sha256").digest())
-                    stream.seek(0)
-                    after = _state(descriptor)
-                    if replace(after, read_ns=record.read_ns, content_hash=record.content_hash) != record:
-                        return replace(record, content_hash=b"").failed("changed while it was read")
-                    if record.content_hash in known:
-                        return replace(record, known=True)
+                    content_hash = _hash(stream)
+                    if _state(descriptor)[:_N_STATE] != record[:_N_STATE]:
+                        return record.failed("changed while it was read")
+                    record = record._replace(content_hash=content_hash)
+                    if content_hash in known:
+                        return record._replace(known=True)
                     decoded = decode_histogram(stream, sampling, large=self._large)
         except UnreadableError as error:
             return record.failed(str(error))
@@ -84,14 +85,13 @@ class FileReader:
             return record.failed(why_not_read(error))
         except MemoryError:
             return record.failed(NEEDS_MEMORY)
-        return replace(
-            record,
+        return record._replace(
             format=decoded.format,
             width=decoded.width,
             height=decoded.height,
             orientation=decoded.orientation,
             frames=decoded.frames,
-            counts=array("I", decoded.counts).tobytes(),
+            counts=array("I" if SCALES[sampling] == 1 else "H", decoded.counts).tobytes(),
             thumbnail=decoded.thumbnail,
         )
 
@@ -102,7 +102,7 @@ class FileReader:
             with self._opened(path) as descriptor:
                 record = _state(descriptor)
                 with _stream(descriptor, record.size_bytes) as stream:
-                    return replace(record, content_hash=hashlib.file_digest(stream, "sha256").digest())
+                    return record._replace(content_hash=_hash(stream))
         except OSError as error:
             return record.failed(why_not_read(error))
 
@@ -159,11 +159,24 @@ def _signed(number: int) -> int:
     return number if number < 1 << 63 else number - (1 << 64)
 
 
+def _hash(stream: BytesIO | FileIO) -> bytes:
+    """Return the SHA-256 of a stream's bytes and go back to its start."""
+    if isinstance(stream, BytesIO):
+        return hashlib.sha256(stream.getbuffer()).digest()
+    digest = hashlib.file_digest(stream, "sha256").digest()
+    stream.seek(0)
+    return digest
+
+
 @contextmanager
-def _stream(descriptor: int, size: int) -> Iterator[BytesIO | BufferedReader]:
+def _stream(descriptor: int, size: int) -> Iterator[BytesIO | FileIO]:
     """Give a file's bytes: in memory, read once, unless they are too many for that."""
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        if size > LARGEST_IN_MEMORY:
+    if size > LARGEST_IN_MEMORY:
+        with FileIO(descriptor, "rb", closefd=False) as file:
             yield file
-        else:
-            yield BytesIO(file.read())
+        return
+    data = os.read(descriptor, size + 1)
+    if len(data) < size:  # a signal, or a file system that gives less at a time
+        with FileIO(descriptor, "rb", closefd=False) as file:
+            data += file.read()
+    yield BytesIO(data)

@@ -20,6 +20,9 @@ from dupkit.schema import CHANNEL_SUM, THUMBNAIL_SIDE
 FACTS = ("format", "width", "height", "orientation", "frames", "error")
 """Columns of the images table that follow from a file's content."""
 
+COUNTS = {"fast": "<u2", "original": "<u4"}
+"""Type of the counts of a record and of a part, by sampling: 30,000 pixels fit into 16 bits, 480,000 do not."""
+
 _FILES = "files"
 _PART_IMAGES = 2048
 """Images of a part: 12 MB, written in 20 ms."""
@@ -45,6 +48,7 @@ class PictureStore:
         self._cache: Cache | None = open_cache(location)
         self._root = root
         self._scale = SCALES[sampling]
+        self._counts = COUNTS[sampling]
         self._kind = pictures_kind(sampling)
         self._places: dict[bytes, tuple[str, int]] | None = None
         self._by_size: dict[int, set[bytes]] = {}
@@ -154,7 +158,7 @@ class PictureStore:
         self._cache.write(_FILES, dict(self._file_columns(pending)))
         decoded = {record.content_hash: record for _, record in pending if not record.known}
         if decoded:
-            self._cache.write(self._kind, _picture_columns(list(decoded.values()), wide=self._scale == 1))
+            self._cache.write(self._kind, _picture_columns(list(decoded.values()), self._counts))
 
     def _file_columns(self, pending: list[tuple[bytes, Record]]) -> Iterator[tuple[str, Any]]:
         kept = [(path, record) for path, record in pending if settled(record.read_ns, record.mtime_ns, record.ctime_ns)]
@@ -167,13 +171,10 @@ class PictureStore:
         yield "content_hash", joined([record.content_hash for _, record in kept], 32)
 
 
-def _picture_columns(records: Sequence[Record], *, wide: bool) -> dict[str, Any]:
-    counts = np.zeros((len(records), N_COUNTS), dtype=np.uint32 if wide else np.uint16)
-    thumbnails = np.zeros((len(records), _THUMBNAIL_BYTES), dtype=np.uint8)
-    for row, record in enumerate(records):
-        if not record.error:
-            counts[row] = np.frombuffer(record.counts, dtype="<u4")
-            thumbnails[row] = np.frombuffer(record.thumbnail, dtype=np.uint8)
+def _picture_columns(records: Sequence[Record], kind: str) -> dict[str, Any]:
+    n_bytes = N_COUNTS * np.dtype(kind).itemsize
+    counts = b"".join(record.counts or bytes(n_bytes) for record in records)
+    thumbnails = b"".join(record.thumbnail or bytes(_THUMBNAIL_BYTES) for record in records)
     return {
         "content_hash": joined([record.content_hash for record in records], 32),
         "format": [record.format for record in records],
@@ -182,8 +183,8 @@ def _picture_columns(records: Sequence[Record], *, wide: bool) -> dict[str, Any]
             name: np.array([getattr(record, name) for record in records], dtype=np.int64)
             for name in ("width", "height", "orientation", "frames")
         },
-        "counts": counts,
-        "thumbnail": thumbnails,
+        "counts": np.frombuffer(counts, dtype=kind).reshape(len(records), N_COUNTS),
+        "thumbnail": np.frombuffer(thumbnails, dtype=np.uint8).reshape(len(records), _THUMBNAIL_BYTES),
     }
 
 

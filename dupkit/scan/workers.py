@@ -2,7 +2,7 @@
 
 Plain subprocesses with pipes: forking a kernel full of threads can deadlock, and dask's own worker processes may not
 have ``multiprocessing`` children. Measured (2 cores): two workers are ready 0.08 s after they are asked for; a request
-of 32 small photos costs the parent 25 us a photo, decoding them 1,100 us.
+of 32 small photos costs the parent 17 us a photo, decoding them 1,200 us.
 """
 
 from __future__ import annotations
@@ -224,8 +224,8 @@ def ask(
 ) -> list[tuple[bytes, bytes]]:
     """Return the reply, kind and bytes, for each path; a file that ends its worker gets its reason.
 
-    A file at which a worker crashed is tried once more, alone in a new worker: what an earlier file broke in the old
-    one, or who killed it, is not this file's fault. One that took too long is not.
+    When a worker ends in the middle, the rest is done again with care, each reply before the next file: the file at
+    which a second worker ends is the one that ends workers. Whoever killed the first one from outside costs no file.
 
     Parameters
     ----------
@@ -250,19 +250,19 @@ def ask(
     """
     workers = _ours()
     replies: list[tuple[bytes, bytes]] = []
-    suspect = -1
+    careful = False
     while len(replies) < len(paths):
         if run in _stopped:
             msg = "the scan was stopped"
             raise WorkersStoppedError(msg)
-        start = len(replies)
-        todo = paths[start : start + 1] if suspect == start else paths[start:]
+        todo = paths[len(replies) :]
         worker = workers.borrow()
         try:
             request = {
                 "job": job,
                 "root": root.decode("latin-1"),
                 "paths": [path.decode("latin-1") for path in todo],
+                "careful": careful,
                 **options,
             }
             for reply in worker.ask(request, len(todo)):
@@ -270,10 +270,9 @@ def ask(
             workers.give_back(worker)
         except WorkerDiedError as death:
             workers.discard(worker)
-            if str(death) == CRASHED and suspect != len(replies):
-                suspect = len(replies)
-            else:
+            if careful:
                 replies.append((UNREADABLE, str(death).encode()))
+            careful = True
         except BaseException:
             workers.discard(worker)
             raise

@@ -24,7 +24,7 @@ HOSTILE = """
 import ctypes, os, time
 import dupkit.scan.reading as reading, dupkit.scan.worker as worker
 honest = reading.decode_histogram
-worker.CPU_SECONDS = 1
+worker.CPU_SECONDS = 2
 def decode(stream, sampling, *, large):
     text = bytes(stream.getvalue()[-16:])
     if b"SEGFAULT" in text: ctypes.string_at(0)
@@ -84,7 +84,7 @@ def test_a_decoder_that_fails_in_any_way_costs_that_one_file(hostile: Callable[.
         "003.jpg": CRASHED,
         "004.jpg": CRASHED,
         "009.jpg": CRASHED,
-        "011.jpg": "took longer than 20 s",  # the reason names the limit of the package; the test's worker has 1 s
+        "011.jpg": "took longer than 20 s",  # the reason names the limit of the package; the test's worker has 2 s
         "015.jpg": f"needs more than {MEMORY_MB} MB",
         "017.jpg": CRASHED,
         "020.jpg": CRASHED,
