@@ -34,7 +34,8 @@ class Explorer:
     def __init__(self, state: ReviewState) -> None:
         self.state = state
         self.step = 1.0 if state.max_rms > COARSEST_FINE_SCALE else 0.1
-        self.thresholds = np.arange(round(state.max_rms / self.step) + 1) * self.step
+        # Rounded: 12 * 0.1 is not 1.2, and a pair at 1.2 is not below it.
+        self.thresholds = np.round(np.arange(round(state.max_rms / self.step) + 1) * self.step, 6)
         self.answers: dict[str, Callable[[Question], Answer | Later]] = {
             "lookups": self.lookups,
             "plot": self.plot,
