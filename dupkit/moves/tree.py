@@ -19,6 +19,8 @@ try:
 except ImportError:  # pragma: no cover  (Windows)
     fcntl = None  # type: ignore[assignment]
 
+_HAS_FOLDER_DESCRIPTORS = fcntl is not None and os.open in os.supports_dir_fd
+
 LOCK_WAIT_S = 30.0
 """How long an apply or undo waits for another one under the same root, seconds."""
 
@@ -63,7 +65,7 @@ class Tree:
     """
 
     def __init__(self, root: bytes, *, wait_s: float = LOCK_WAIT_S) -> None:
-        if fcntl is None or os.open not in os.supports_dir_fd:  # pragma: no cover  (Windows)
+        if not _HAS_FOLDER_DESCRIPTORS:  # pragma: no cover  (Windows)
             msg = "this system has no descriptors of folders, without which dupkit moves nothing; use Linux or macOS"
             raise OSError(errno.ENOTSUP, msg)
         self.root = root

@@ -163,7 +163,7 @@ def mounted_across(place: Path) -> Iterator[Album]:
     mounted = []
     try:
         for top in tops:
-            top.mkdir(parents=True)
+            top.mkdir(parents=True, exist_ok=True)
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", top], check=True, capture_output=True)
             mounted.append(top)
         yield album

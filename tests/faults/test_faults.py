@@ -25,7 +25,7 @@ KILLS_A_SCENARIO, FAILURES_A_SCENARIO = 45, 60
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder in memory where there is one: thousands of small trees."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(dir=memory)) if os.access(memory, os.W_OK) else tmp_path / "faults"
     monkeypatch.setenv("DUPKIT_STATE", str(folder / "state"))
     yield folder
