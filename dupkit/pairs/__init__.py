@@ -8,5 +8,7 @@ from dupkit.pairs.measures import MEASURES as MEASURES
 from dupkit.pairs.measures import Measure as Measure
 from dupkit.pairs.nearest import nearest_neighbours as nearest_neighbours
 from dupkit.pairs.propose import propose_pairs as propose_pairs
+from dupkit.pairs.transform import Alignment as Alignment
+from dupkit.pairs.transform import align as align
 from dupkit.pairs.verdict import SAME_VERDICTS as SAME_VERDICTS
 from dupkit.pairs.verdict import VERDICTS as VERDICTS

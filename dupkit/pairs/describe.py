@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from dupkit.pairs.orientations import ORIENTATION_WORDS
 from dupkit.pairs.parallel import Scheduler
 from dupkit.pairs.structure import Structures, measure_structure
+from dupkit.pairs.transform import transform_words
 from dupkit.pairs.upright import stacked_pictures, upright_aspects, upright_sizes
 from dupkit.pairs.verdict import SAME_PIXELS_STRUCTURE, verdicts
 from dupkit.schema import check_table
-
-NEARLY_WHOLE = 99
-"""A window of this many per cent and more is the whole picture but for rounding; "cropped" would be too much said."""
 
 PixelHashes = Callable[[pd.DataFrame, NDArray[np.int64]], pd.Series]
 """Maps the images table and image_ids to a hash of each picture's decoded upright pixels; '' = none."""
@@ -69,11 +67,15 @@ def describe_pairs(
     rows_a, rows_b = (_positions(images, pairs[column]) for column in ("image_a", "image_b"))
     found = _structures(pairs, images, thumbnails, scheduler)
     equal = _same_bytes(images, rows_a, rows_b)
-    same_pixels = _same_pixels(images, rows_a, rows_b, found, equal, pixel_hashes)
+    possible = ~equal & _may_have_equal_pixels(images, rows_a, rows_b, found, pairs["rms"].to_numpy())
+    same_pixels = _same_pixels(images, rows_a, rows_b, possible, pixel_hashes)
     described = pairs.copy()
     described["same_bytes"] = pd.array(equal, dtype="boolean")
     described["structure"] = found.structure
-    described["transform"] = pd.array(_transform_words(found, equal), dtype="str")
+    words = transform_words(found)
+    # The same bytes lie on each other the same, even where they are flat.
+    words[equal] = ORIENTATION_WORDS[0]
+    described["transform"] = pd.array(words, dtype="str")
     described["verdict"] = verdicts(equal, same_pixels, found.structure, found.cropped).set_axis(pairs.index)
     described.attrs["windows_left_out"] = found.n_left_out
     return described
@@ -105,44 +107,41 @@ def _structures(
     return measure_structure(grey, aspects, rows_a, rows_b, scheduler=scheduler)
 
 
-def _transform_words(found: Structures, same_bytes: NDArray[np.bool_]) -> NDArray[np.object_]:
-    words = np.array(ORIENTATION_WORDS, dtype=object)[found.orientation]
-    for window, form in ((found.window_a, "cropped, about {} %"), (found.window_b, "a is cropped, about {} %")):
-        for row in np.flatnonzero((window[:, 2:] < 1).any(axis=1)):
-            percent = round(100 * float(np.sqrt(window[row, 2] * window[row, 3])))
-            if percent < NEARLY_WHOLE:
-                turn = "" if found.orientation[row] == 0 else f"{words[row]}, "
-                words[row] = turn + form.format(percent)
-    # Nothing is known about how a flat picture lies; the same bytes lie the same.
-    words[np.isnan(found.structure)] = ""
-    words[same_bytes] = ORIENTATION_WORDS[0]
-    return words
+def _may_have_equal_pixels(
+    images: pd.DataFrame,
+    rows_a: NDArray[np.intp],
+    rows_b: NDArray[np.intp],
+    found: Structures,
+    rms: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    # Decoding is dear, so it is left out where pixels cannot be equal. Equal pixels of one format and orientation have
+    # the same histogram; another format is decoded to the histogram's size in another way.
+    upright = upright_sizes(images)
+    formats, _ = pd.factorize(images["format"])
+    orientation = images["orientation"].to_numpy()
+    decoded_otherwise = (formats[rows_a] != formats[rows_b]) | (orientation[rows_a] != orientation[rows_b])
+    possible: NDArray[np.bool_] = (
+        ((rms == 0) | decoded_otherwise)
+        & (upright[rows_a] == upright[rows_b]).all(axis=1)
+        & (found.orientation == 0)
+        & ~found.cropped
+        & ~(found.structure < SAME_PIXELS_STRUCTURE)
+    )
+    return possible
 
 
 def _same_pixels(
     images: pd.DataFrame,
     rows_a: NDArray[np.intp],
     rows_b: NDArray[np.intp],
-    found: Structures,
-    same_bytes: NDArray[np.bool_],
+    possible: NDArray[np.bool_],
     pixel_hashes: PixelHashes | None,
 ) -> NDArray[np.bool_]:
-    same: NDArray[np.bool_] = np.zeros(len(rows_a), bool)
-    if pixel_hashes is None:
+    same = np.zeros(len(rows_a), bool)
+    if pixel_hashes is None or not possible.any():
         return same
-    upright = upright_sizes(images)
-    possible = np.flatnonzero(
-        ~same_bytes
-        & (upright[rows_a] == upright[rows_b]).all(axis=1)
-        & (found.orientation == 0)
-        & ~found.cropped
-        & ~(found.structure < SAME_PIXELS_STRUCTURE)
-    )
-    ids = images.index.to_numpy()
-    asked = np.unique(ids[np.concatenate([rows_a[possible], rows_b[possible]])])
-    if len(asked):
-        hashes = pixel_hashes(images, asked)
-        first = hashes.reindex(ids[rows_a[possible]], fill_value="").to_numpy()
-        second = hashes.reindex(ids[rows_b[possible]], fill_value="").to_numpy()
-        same[possible] = (first == second) & (first != "")
+    first, second = (images.index.to_numpy()[rows[possible]] for rows in (rows_a, rows_b))
+    hashes = pixel_hashes(images, np.union1d(first, second))
+    hash_a, hash_b = (hashes.reindex(ids, fill_value="").to_numpy() for ids in (first, second))
+    same[possible] = (hash_a == hash_b) & (hash_a != "")
     return same

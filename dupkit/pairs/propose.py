@@ -98,7 +98,9 @@ def propose_pairs(
     near = candidate_pairs(
         histograms, measure="hellinger", max_rms=HELLINGER, max_pairs=cap, scheduler=scheduler, progress=progress
     )
-    first, second = (ids.searchsorted(near[column].to_numpy()) for column in ("image_a", "image_b"))
+    near_ids = near[["image_a", "image_b"]].to_numpy()
+    # An image that could not be read any more has a histogram, but no thumbnail.
+    first, second = np.searchsorted(ids, near_ids[np.isin(near_ids, ids).all(axis=1)]).T
     first, second = _new_rows(first, second, ids, known, taken)
     likeness = pair_likeness(waves, first, second)
     aspects = np.ones(len(ids)) if images is None else upright_aspects(images.loc[ids])

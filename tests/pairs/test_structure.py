@@ -18,21 +18,7 @@ from dupkit.pairs.orientations import INVERSE, N_ORIENTATIONS, ORIENTATION_WORDS
 from dupkit.pairs.structure import measure_structure
 from dupkit.pairs.verdict import LOOK_ALIKE, SAME_PICTURE
 from tests import naive
-
-
-def scenes(n: int, side: int = 64, seed: int = 0) -> np.ndarray:
-    """Seeded grey pictures with large shapes and detail, uint8; no two alike and none like itself when turned."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:side, 0:side] / side
-    pictures = []
-    for _ in range(n):
-        picture = 90 + 60 * rng.normal() * x + 60 * rng.normal() * y
-        for _ in range(40):
-            centre, size, level = rng.random(2), rng.uniform(0.03, 0.2, 2), rng.normal(0, 50)
-            inside = (np.abs(y - centre[0]) < size[0]) & (np.abs(x - centre[1]) < size[1])
-            picture = picture + level * inside
-        pictures.append(np.clip(picture, 0, 255))
-    return np.array(pictures).round().astype(np.uint8)
+from tests.pairs.scenes import scenes
 
 
 def one_pair(first: np.ndarray, second: np.ndarray, aspects=(1.0, 1.0)):
