@@ -302,5 +302,6 @@ def run_selftest(options: argparse.Namespace) -> int:
     """Try the moves' guarantees on the user's own disk and say what it guarantees; 1 where apply is not safe there."""
     from dupkit.moves import self_test
 
-    print(self_test(options.folder))
-    return DONE
+    result = self_test(options.folder)
+    print(result)
+    return DONE if result.passed else SOME_FAILED

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "moves": GROUND,
     "review": GROUND | {"pairs"},
     "report": GROUND,
+    "applying": {"scan", "moves"},
     "widgets": GROUND | {"scan", "review", "moves", "report"},
     "lab": GROUND | {"demo"},
     "commands": GROUND | {"scan", "pairs", "review", "moves", "report", "demo", "lab"},
