@@ -10,16 +10,20 @@ from dupkit.pairs.measures import get_measure
 from dupkit.schema import N_BINS, check_histograms
 
 BLOCK_ROWS = 64
-"""Pairs measured at once: 64 rows of 768 float64 (384 KiB) stay in a core's second-level cache."""
+"""Pairs measured at once: two times 64 rows of 768 float64 (768 KiB) stay in a core's second-level cache."""
 
 
-def root_mean_squares(rows_a: NDArray[np.float64], rows_b: NDArray[np.float64]) -> NDArray[np.float64]:
+def root_mean_squares(
+    rows_a: NDArray[np.float64], rows_b: NDArray[np.float64], out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return the RMS of each row of one array against the same row of another: the definition.
 
     Parameters
     ----------
     rows_a, rows_b : ndarray of shape (m, 768), float64
         Transformed rows (see :class:`dupkit.pairs.measures.Measure`).
+    out : ndarray of shape (m, 768), float64, optional
+        Room for the squares; may be ``rows_a`` where that is no longer needed.
 
     Returns
     -------
@@ -34,7 +38,7 @@ def root_mean_squares(rows_a: NDArray[np.float64], rows_b: NDArray[np.float64]) 
     of the row alone, so the result is the same to the bit for every number of rows, thread and scheduler, and for
     (a, b) and (b, a). For rows of integers, which both samplings give, the sum is exact in any order.
     """
-    squares = rows_a - rows_b
+    squares = np.subtract(rows_a, rows_b, out=out)
     np.multiply(squares, squares, out=squares)
     sums: NDArray[np.float64] = np.add.reduce(squares, axis=1)
     sums /= N_BINS

@@ -221,7 +221,7 @@ def _pairs_table(
     attrs: Mapping[str, object],
 ) -> pd.DataFrame:
     """Return the pairs table, sorted by rms, image_a, image_b."""
-    order = np.argsort(rms, kind="stable")
+    order = np.argsort(rms)
     image_a, image_b, rms = image_a[order], image_b[order], rms[order]
     # A sort by three keys takes several times as long as one by a single key; ties are few, save for 0.
     tied = np.zeros(len(rms) + 1, dtype=bool)

@@ -32,6 +32,9 @@ TILE_SIZE = 128
 MOST_JOBS = 400
 """Tasks of a search: hundreds, so that a bar moves and the load spreads, not thousands, which cost their overhead."""
 
+LEAST_TILES = 4
+"""Tiles of a task, if that leaves enough tasks for every worker: a task takes a millisecond at least."""
+
 GUESS_PAIRS = 200
 """Sampled pairs that should lie below the bound that max_pairs leads to."""
 
@@ -187,7 +190,7 @@ def _search_below(
     closest = ClosestPairs(bound, max_pairs)
     left = np.zeros(len(STAGES), dtype=np.int64)
     cancelled: list[bool] = []
-    n_jobs = max(1, min(prepared.n_search, MOST_JOBS))
+    n_jobs = max(1, min(prepared.n_search, max(prepared.n_search // LEAST_TILES, 16 * runner.n_workers), MOST_JOBS))
     # Every n_jobs-th tile: neighbours in tile order go to different jobs, so jobs take about equally long and the
     # bound falls from pairs of all regions.
     jobs = [range(k, prepared.n_search, n_jobs) for k in range(n_jobs)] if prepared.n_search else []
@@ -255,7 +258,7 @@ def measure_pairs(prepared: Prepared, first: NDArray[np.intp], second: NDArray[n
     for start in range(0, len(first), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         rows_a, rows_b = prepared.rows.take(order[first[block]]), prepared.rows.take(order[second[block]])
-        rms[block] = root_mean_squares(rows_a, rows_b)
+        rms[block] = root_mean_squares(rows_a, rows_b, out=rows_a)
     return rms
 
 

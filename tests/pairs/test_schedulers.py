@@ -53,12 +53,10 @@ def test_schedulers_by_name(histograms, expected, scheduler):
 def test_the_configured_scheduler_is_used(histograms, expected, scheduler, monkeypatch):
     used = []
     run = running.Runner.run
-    monkeypatch.setattr(
-        running.Runner, "run", lambda self, *args: used.append(self.options["scheduler"]) or run(self, *args)
-    )
+    monkeypatch.setattr(running.Runner, "run", lambda self, *args: used.append(self.get.__module__) or run(self, *args))
     with dask.config.set(scheduler=scheduler):
         assert_same(histograms, expected)
-    assert set(used) == {scheduler}
+    assert set(used) == {{"synchronous": "dask.local", "threads": "dask.threaded"}[scheduler]}
 
 
 def test_a_cluster_active_named_or_by_address(histograms, expected):
