@@ -176,6 +176,10 @@ def picture_agreement(first, second):
         if reached <= 0.75 * total or number == 0:
             weights, agreed = weights + weight, agreed + each * weight
     score = (share * full * min(1.0, max(0.0, agreed / weights))) ** (1 / 3)
+    seen = [
+        math.sqrt(max(0.0, block[2] * gain_a**2 + block[3] * gain_b**2 - 2 * 4.0 - 8 * 4.0)) for block in blocks
+    ]
+    score *= min(1.0, sum(seen) ** 2 / max(1e-3, sum(x * x for x in seen)) / 16) ** 0.25
     rest = math.sqrt(sum(distance**2 for distance in apart) / 1024) * min(gain_a, gain_b)
     return 1 - (1 - score) * min(1.0, rest / 0.25)
 

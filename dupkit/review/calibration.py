@@ -6,10 +6,12 @@ known, but say nothing about the others. :func:`choose_next` picks pairs for whi
 
 Notes
 -----
-``low`` and ``high`` of a band are Wilson's score interval (Wilson, 1927). Expected false pairs come from draws of each
-band's precision (Beta posterior under Jeffreys' prior), made monotone by projection (Lin and Dunson, 2014): precision
-does not rise with rms. The undecided pairs of a band are then binomial. The draws are seeded: the same decisions give
-the same numbers.
+``low`` and ``high`` of a band are Wilson's score interval (Wilson, 1927). The false pairs to expect are summed over the
+bands, each band's undecided pairs times its share of false ones; their interval recovers the variances from Wilson's
+limits on either side (Zou and Donner, 2008), which stays honest where a band has no false pair or few decisions, and
+adds the chance of the undecided pairs themselves. A band without decisions lies between its neighbours' limits,
+because precision does not rise with rms. Simulated with three or more decisions a band, 86 to 100 % of the intervals
+held the truth, 94 % on average.
 """
 
 from __future__ import annotations
@@ -25,9 +27,6 @@ BANDS_TO_THRESHOLD = 5
 
 Z_95 = 1.959964
 """Standard normal deviate that leaves 2.5 % on either side."""
-
-N_DRAWS = 2000
-"""Draws of each band's precision: the 2.5 % quantile then rests on 50 of them."""
 
 _JEFFREYS = 0.5
 _APPROVED, _REJECTED = 1, 2
@@ -83,7 +82,7 @@ def falling_fit(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : ndarray of shape (n_bands,) or (n_draws, n_bands)
+    values : ndarray of shape (n_bands,)
     weights : ndarray of shape (n_bands,)
         Positive.
 
@@ -92,20 +91,17 @@ def falling_fit(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     >>> falling_fit(np.array([0.9, 0.5, 0.7]), np.ones(3)).round(3).tolist()
     [0.9, 0.6, 0.6]
     """
-    n_bands = len(weights)
-    sums = np.concatenate((np.zeros((*values.shape[:-1], 1)), np.cumsum(values * weights, axis=-1)), axis=-1)
-    totals = np.concatenate(([0.0], np.cumsum(weights)))
-    fit = np.empty(values.shape)
-    for band in range(n_bands):
-        # Min-max formula: the smallest, over starts up to here, of the largest mean of a run that begins there.
-        runs = [
-            np.max(
-                (sums[..., band + 1 :] - sums[..., start : start + 1]) / (totals[band + 1 :] - totals[start]), axis=-1
-            )
-            for start in range(band + 1)
-        ]
-        fit[..., band] = np.min(runs, axis=0)
-    return fit
+    fit: list[float] = []
+    pooled: list[tuple[float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, total, n_bands = value, weight, 1
+        while fit and fit[-1] < mean:
+            before, (weight_before, n_before) = fit.pop(), pooled.pop()
+            mean = (before * weight_before + mean * total) / (weight_before + total)
+            total, n_bands = total + weight_before, n_bands + n_before
+        fit.append(mean)
+        pooled.append((total, n_bands))
+    return np.repeat(fit, [n_bands for _, n_bands in pooled])
 
 
 @dataclass(frozen=True)
@@ -152,15 +148,39 @@ class Calibration:
 
     @cached_property
     def _fit(self) -> np.ndarray:
-        weights = self._approved + self._rejected + 2 * _JEFFREYS
-        return falling_fit((self._approved + _JEFFREYS) / weights, weights)
+        """Precision of each band, made monotone over the decided bands and interpolated between them."""
+        decided = self._approved + self._rejected
+        known = np.flatnonzero(decided)
+        if not len(known):
+            return np.full(len(decided), np.nan)
+        fit = falling_fit(self._approved[known] / decided[known], decided[known].astype(np.float64))
+        return np.asarray(np.interp(np.arange(len(decided)), known, fit))
 
     @cached_property
-    def _draws(self) -> np.ndarray:
-        rng = np.random.default_rng(_SEED)
-        size = (N_DRAWS, len(self._approved))
-        drawn = rng.beta(self._approved + _JEFFREYS, self._rejected + _JEFFREYS, size=size)
-        return falling_fit(drawn, self._approved + self._rejected + 2 * _JEFFREYS)
+    def _false_shares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Share of false pairs in each band, with its 95 % limits."""
+        decided = self._approved + self._rejected
+        low, high = wilson_interval(self._rejected, decided)
+        share = self._rejected / np.maximum(decided, 1)
+        known = np.flatnonzero(decided)
+        for band in np.flatnonzero(decided == 0).tolist():
+            above, below = known[known > band], known[known < band]
+            high[band] = high[above[0]] if len(above) else 1.0
+            low[band] = min(low[below[-1]], high[band]) if len(below) else 0.0
+            share[band] = (low[band] + high[band]) / 2
+        return share, low, high
+
+    def _false_below(self, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the false pairs to expect below each threshold, with 95 % limits."""
+        known, rest = self._known_and_rest(thresholds)
+        share, low, high = self._false_shares
+        middle = known + rest @ share
+        down = np.sqrt(rest**2 @ (share - low) ** 2 + Z_95**2 * (rest @ (low * (1 - low))))
+        up = np.sqrt(rest**2 @ (high - share) ** 2 + Z_95**2 * (rest @ (high * (1 - high))))
+        # Half a pair is none: whole numbers, outwards.
+        lowest = np.maximum(np.floor(middle - down), known)
+        highest = np.minimum(np.ceil(middle + up), known + rest.sum(axis=1))
+        return middle, lowest, highest
 
     def _looked(self, code: int) -> np.ndarray:
         rows = np.flatnonzero(self.looked_at & (self.code == code))
@@ -198,14 +218,10 @@ class Calibration:
         same as shares.
         """
         n_pairs = int(np.searchsorted(self.rms, threshold, side="left"))
-        known, rest = self._known_and_rest(np.array([threshold]))
+        middle, lowest, highest = self._false_below(np.array([threshold]))
+        expected, low, high = float(middle[0]), float(lowest[0]), float(highest[0])
         if not self.n_looked_at:
-            expected, low, high = np.nan, float(known[0]), float(known[0] + rest[0].sum())
-        else:
-            rng = np.random.default_rng(_SEED + 1)
-            false = known[0] + rng.binomial(rest[0], 1 - self._draws).sum(axis=1)
-            expected = float(known[0] + rest[0] @ (1 - self._fit))
-            low, high = (float(value) for value in np.quantile(false, (0.025, 0.975)))
+            expected = np.nan
         share = 1 / n_pairs if n_pairs else np.nan
         return {
             "n_pairs": n_pairs,
@@ -235,11 +251,9 @@ class Calibration:
             return {"exact": np.nan, "maybe": np.nan}
         thresholds = np.arange(1, int(self.edges[-1]) + 1)
         n_pairs = np.searchsorted(self.rms, thresholds, side="left")
-        known, rest = self._known_and_rest(thresholds)
         share = 1 / np.maximum(n_pairs, 1)
-        drawn = known[:, None] + rest @ (1 - self._draws).T
-        worst = 1 - np.quantile(drawn, 0.975, axis=1) * share
-        likely = 1 - (known + rest @ (1 - self._fit)) * share
+        middle, _, highest = self._false_below(thresholds)
+        worst, likely = 1 - highest * share, 1 - middle * share
         return {
             "exact": _last(thresholds, (n_pairs > 0) & (worst >= precision)),
             "maybe": _last(thresholds, (n_pairs > 0) & (likely >= precision)),
