@@ -296,3 +296,24 @@ def second_mover_waits(place: Path) -> list[str]:
     with before_rename(once(second)):
         outcome = apply()
     return [*expect(outcome, 3, ("moved",)), *([] if codes == [0] else ["the second one moved too"])]
+
+
+@trap
+def interrupted_at_the_keyboard(place: Path) -> list[str]:
+    """Ctrl-C between a rename and its end: settled at once, without waiting for the next start."""
+    faults = []
+    for after in (False, True):
+        album = fresh(place)
+
+        def stop() -> None:
+            raise KeyboardInterrupt
+
+        with before_rename(once(stop), after=after):
+            try:
+                apply()
+            except KeyboardInterrupt:
+                pass
+            else:
+                faults.append("the interruption was swallowed")
+        faults += album.check()
+    return faults
