@@ -179,7 +179,7 @@ def picture_agreement(first, second):
     seen = [
         math.sqrt(max(0.0, block[2] * gain_a**2 + block[3] * gain_b**2 - 2 * 4.0 - 8 * 4.0)) for block in blocks
     ]
-    score *= min(1.0, sum(seen) ** 2 / max(1e-3, sum(x * x for x in seen)) / 16) ** 0.25
+    score *= min(1.0, sum(seen) ** 2 / max(1e-3, sum(x * x for x in seen)) / 12) ** 0.25
     rest = math.sqrt(sum(distance**2 for distance in apart) / 1024) * min(gain_a, gain_b)
     return 1 - (1 - score) * min(1.0, rest / 0.25)
 
