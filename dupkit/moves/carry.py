@@ -185,6 +185,9 @@ class Carrier:
                         # Perhaps our copy: the journal knows, and recovery asks it.
                         self.left_open = True
                         stuck[move.move_id] = (move.status, f"{display_path(end)} is not settled yet")
+                elif facts_of(there).identity == move.identity:
+                    words = f"its place was taken meanwhile, so it lies at {display_path(end)}"
+                    stuck[move.move_id] = (self._end_status(moved=True), words)
             except OSError as error:
                 self.left_open = True
                 stuck[move.move_id] = (move.status, f"it could not be put back: {describe_failure(error)}")

@@ -9,7 +9,7 @@ from dupkit.moves import carry, journal
 from dupkit.moves.apply import apply_plan
 from dupkit.moves.journal import Move
 from tests.faults.album import FILES, PLAN_ID, content, digest
-from tests.faults.sweep import apply, without_kernel_rename
+from tests.faults.sweep import apply, undo, without_kernel_rename
 from tests.faults.traps import before_rename, expect, fresh, once, replaced, rewrite, same, trap
 
 
@@ -221,3 +221,29 @@ def two_roots_name_each_others_keeper(place: Path) -> list[str]:
         apply()
     left = [p for p in ("a copy.jpg", "2019/a.jpg") if (album.root / p).exists()]
     return [] if left else ["both copies moved"]
+
+
+@trap
+def source_place_taken_while_the_keeper_changes(place: Path) -> list[str]:
+    """A move that must be taken back and cannot be: the journal says where the file is, undo brings it beside."""
+    album = fresh(place)
+    source, keeper = album.root / "a copy.jpg", album.root / "keep" / "a.jpg"
+    seen: list[bytes] = []
+
+    def spoil(target: bytes) -> None:
+        seen.append(target)
+        if target == b"a copy.jpg" and seen.count(target) == 1:
+            source.write_bytes(b"new")
+            rewrite(keeper, content(1)[:-1] + b"!")
+
+    with before_rename(spoil, after=True):
+        outcome = apply()
+    faults = [*expect(outcome, 3, ("moved",), "keep/a.jpg", "its place was taken"), *same(source, b"new")]
+    faults += same(album.root / "exact duplicates" / "a copy.jpg", content(1))
+    undone = undo()
+    return [
+        *faults,
+        *expect(undone, 3, ("undone",), "a copy (restored).jpg"),
+        *same(album.root / "a copy (restored).jpg", content(1)),
+        *same(source, b"new"),
+    ]
