@@ -17,7 +17,7 @@ from dupkit.pairs.identical import first_of_each, ties
 from dupkit.pairs.measures import Measure, get_measure
 from dupkit.pairs.projection import Rows
 from dupkit.pairs.running import check_scheduler, one_blas_thread, open_runner
-from dupkit.pairs.search import Outcome, prepare, search
+from dupkit.pairs.search import Outcome, SearchStoppedError, prepare, search
 from dupkit.schema import build_table, check_histograms, check_table, empty_table
 
 MAX_PAIRS = 5_000_000
@@ -135,7 +135,15 @@ def candidate_pairs(
         with one_blas_thread(), open_runner(scheduler) as runner:
 
             def run(some: Sequence[NDArray[np.intp]], at_most: int) -> Outcome:
-                prepared = prepare(rows, some, check=check, tile_size=tile_size, runner=runner, max_bytes=memory // 2)
+                try:
+                    prepared = prepare(
+                        rows, some, check=check, tile_size=tile_size, runner=runner, max_bytes=memory // 2, stop=stop
+                    )
+                except SearchStoppedError:
+                    return replace(Outcome.nothing(bound), covered=0.0)
+                except KeyboardInterrupt:
+                    msg = f"stopped before any of {n_new_pairs(len(parts[0]), n_images):,} pairs were compared"
+                    raise KeyboardInterrupt(msg) from None
                 return search(prepared, bound=bound, max_pairs=at_most, runner=runner, progress=progress, stop=stop)
 
             outcome = run(parts, most_pairs)
@@ -149,7 +157,7 @@ def candidate_pairs(
         "requested_max_rms": bound,
         "measure": measure,
         "n_images": n_images,
-        "n_pairs": outcome.stages["pairs"] if not identical else n_new_pairs(len(parts[0]), n_images),
+        "n_pairs": n_new_pairs(len(parts[0]), n_images),
         "complete": outcome.covered == 1 and not identical,
         "covered": outcome.covered,
         "stages": outcome.stages,

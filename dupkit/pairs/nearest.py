@@ -87,6 +87,7 @@ def nearest_neighbours(
                 runner=runner,
                 max_bytes=machine_memory() // 8,
             )
+            # The tiles one by one: one with far images takes a thousand times as long as one of near images.
             for tile, (distances, places) in in_waves(
                 runner,
                 partial(_nearest_of_tile, prepared),

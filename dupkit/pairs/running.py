@@ -229,7 +229,7 @@ def in_waves(
     stop : callable, optional
         Asked before each wave.
     """
-    n_wave = runner.n_workers
+    n_wave = 4 * runner.n_workers
     done = 0
     with tqdm(total=len(jobs), desc=words, unit="part", disable=not progress, delay=BAR_DELAY_SECONDS) as bar:
         while done < len(jobs) and not (stop and stop()):

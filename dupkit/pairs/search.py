@@ -39,6 +39,10 @@ GUESS_PAIRS = 200
 """Sampled pairs that should lie below the bound that max_pairs leads to."""
 
 
+class SearchStoppedError(Exception):
+    """A search was stopped before it compared anything."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Rows in tile order with their sieve.
@@ -95,6 +99,7 @@ def prepare(
     tile_size: int | None = None,
     runner: Runner,
     max_bytes: int,
+    stop: Callable[[], bool] | None = None,
     seed: int = 0,
 ) -> Prepared:
     """Return rows in tile order with their sieve.
@@ -110,8 +115,15 @@ def prepare(
     runner : Runner
     max_bytes : int
         What may be held beside the tables.
+    stop : callable, optional
+        Asked several times a second.
     seed : int
         Of the sample that the components come from.
+
+    Raises
+    ------
+    SearchStoppedError
+        `stop` said so.
     """
     n_rows = len(rows)
     rng = np.random.default_rng(seed)
@@ -124,9 +136,14 @@ def prepare(
     basis = leading_components(rows.take(sample), seed=seed)
     starts = range(0, n_rows, PROJECTED_ROWS)
     local = runner if runner.shared else local_runner()
-    n_jobs = min(len(starts), 4 * local.n_workers)
-    done = local.run(partial(_project, rows, basis), [(starts[k::n_jobs],) for k in range(n_jobs)])
-    pieces = sorted((piece for job in done for piece in job), key=lambda piece: piece[0])
+    n_jobs = min(len(starts), max(4 * local.n_workers, len(starts) // 8))
+    jobs = [starts[k::n_jobs] for k in range(n_jobs)]
+    done = in_waves(
+        local, partial(_project, rows, basis), jobs, lambda job: (job,), words="Projecting", progress=False, stop=stop
+    )
+    pieces = sorted((piece for _, job in done for piece in job), key=lambda piece: piece[0])
+    if len(pieces) < len(starts):
+        raise SearchStoppedError
     if certain and not all(piece[1] for piece in pieces):
         check()
     rows.use_kept()
