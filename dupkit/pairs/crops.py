@@ -120,19 +120,25 @@ def find_windows(
     return replace(searches, likeness=likeness, windows=windows).take(alike)
 
 
-def most_alike(searches: Searches) -> tuple[Searches, int]:
-    """Return the windows that are among the WINDOWS_PER_IMAGE most alike of one of their images, and how many are not.
+def most_alike(searches: Searches) -> tuple[Searches, Rows]:
+    """Return the windows that are among the WINDOWS_PER_IMAGE most alike of one of their images, and the other pairs.
 
     Parameters
     ----------
     searches : Searches
         Of :func:`find_windows`.
+
+    Returns
+    -------
+    kept : Searches
+    left_out : ndarray of int
+        Positions of the pairs whose window is not among them.
     """
     order = np.argsort(-searches.likeness, kind="stable")
     both = pd.Series(np.stack([searches.container[order], searches.content[order]], axis=1).ravel())
     rank = both.groupby(both).cumcount().to_numpy().reshape(-1, 2).min(axis=1)
-    kept = np.sort(order[rank < WINDOWS_PER_IMAGE])
-    return searches.take(kept), len(order) - len(kept)
+    kept = rank < WINDOWS_PER_IMAGE
+    return searches.take(np.sort(order[kept])), np.sort(searches.pair[order[~kept]])
 
 
 def compare_windows(

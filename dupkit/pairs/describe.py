@@ -51,7 +51,8 @@ def describe_pairs(
 
         - same_bytes: equal SHA-256 and equal size; False for empty files and files without a hash.
         - structure: 0 to 1, how well the grey pictures agree (:mod:`dupkit.pairs.agreement`) once b lies on a; NaN
-          where one is flat.
+          where one is flat, and where both images have more than 32 windows that are more alike (then the pair is
+          "unsure"; ``attrs["windows_left_out"]`` counts them).
         - transform: how b is made from a: "same", "mirrored", "rotated 90" (counter-clockwise), ..., joined with
           "cropped, about 82 %" (of a's width and height, on average) or "a is cropped, about 82 %".
         - verdict: see :mod:`dupkit.pairs.verdict`.

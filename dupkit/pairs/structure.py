@@ -45,7 +45,7 @@ class Structures:
     Attributes
     ----------
     structure : ndarray of shape (n,), float64
-        0 to 1; NaN where one picture is flat.
+        0 to 1; NaN where one picture is flat, or the pair is one of ``n_left_out``.
     orientation : ndarray of shape (n,), int8
         What turns a into b (:mod:`dupkit.pairs.orientations`).
     window_a, window_b : ndarray of shape (n, 4), float64
@@ -94,7 +94,7 @@ def measure_structure(
     # NaN, a flat picture, is left alone as well.
     still_open = np.flatnonzero(structure < SAME_PICTURE)
     searches = find_windows(grey, aspects, rows_a, rows_b, orientation, chosen=still_open, scheduler=scheduler)
-    searches, n_left_out = most_alike(searches)
+    searches, left_out = most_alike(searches)
     scores, found = compare_windows(grey, searches, scheduler)
     better = np.flatnonzero(scores > structure[searches.pair])
     pair, turn = searches.pair[better], searches.orientation[better]
@@ -102,7 +102,8 @@ def measure_structure(
     structure[pair] = scores[better]
     windows[in_b.astype(int), pair] = found[better]
     orientation[pair] = np.where(in_b, turn, _INVERSE[turn])
-    return Structures(structure, orientation, windows[0], windows[1], n_left_out)
+    structure[left_out] = np.nan
+    return Structures(structure, orientation, windows[0], windows[1], len(left_out))
 
 
 def _compare_whole(
