@@ -82,7 +82,7 @@ async ([keys]) => {
   for (let i = 0; i < keys; i += 1) {
     const before = counts.textContent + line.style.transform;
     const start = performance.now();
-    const key = i % 2 ? "ArrowLeft" : "PageDown";
+    const key = ["PageDown", "ArrowLeft", "PageUp", "ArrowRight"][i % 4];
     slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
     await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
     if (counts.textContent + line.style.transform === before) throw new Error("nothing changed");
@@ -210,7 +210,11 @@ def main() -> int:
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(120_000)
             start = time.perf_counter()
-            measure(page, lambda cells, p=page, n=number: open_notebook(p, lab, f"{n}.ipynb", cells), arguments.photos)
+            measure(
+                page,
+                lambda cells, p=page, n=number: open_notebook(p, lab, f"{n}.ipynb", cells, timeout=600_000),
+                arguments.photos,
+            )
             print(f"({time.perf_counter() - start:.0f} s)", flush=True)
             page.close()
     return 0

@@ -169,20 +169,23 @@ def axis_of(plot: Plot) -> dict[str, Any]:
 
 
 def read_palette(colours: object) -> Palette:
-    """Return the page's colours (CSS ``rgb(...)`` or ``rgba(...)`` by name) as matplotlib reads them.
+    """Return the page's colours (CSS ``rgb(...)`` or ``color(srgb ...)`` by name) as matplotlib reads them.
 
     Examples
     --------
-    >>> read_palette({"text": "rgba(0, 0, 0, 0.5)", "grid": "url(x)"}).text
-    '#00000080'
+    >>> read_palette({"text": "rgba(0, 0, 0, 0.5)", "bars": "color(srgb 1 0.2 0)", "grid": "url(x)"}).bars
+    '#ff3300ff'
     """
     known = dict(LIGHT.__dict__)
     if isinstance(colours, dict):
         for name, value in colours.items():
-            numbers = [float(number) for number in re.findall(r"\d*\.?\d+", str(value))]
-            if name in known and str(value).startswith("rgb") and len(numbers) in (3, 4):
-                alpha = round(255 * min(numbers[3], 1)) if len(numbers) == 4 else 255
-                known[name] = "#" + "".join(f"{min(round(number), 255):02x}" for number in (*numbers[:3], alpha))
+            numbers = [float(number) for number in re.findall(r"\d*\.?\d+(?:e-?\d+)?", str(value))]
+            if name not in known or len(numbers) not in (3, 4) or not str(value).startswith(("rgb", "color(srgb ")):
+                continue
+            unit = 255 if str(value).startswith("color") else 1
+            channels = [unit * number for number in numbers[:3]]
+            alpha = 255 * numbers[3] if len(numbers) == 4 else 255
+            known[name] = "#" + "".join(f"{min(round(number), 255):02x}" for number in (*channels, alpha))
     return Palette(**known)
 
 

@@ -150,7 +150,7 @@ class ReviewWidget(anywidget.AnyWidget):
         self._pool = Pool()
         # JupyterLab hands messages to another thread than the cells: one question, or one change by a cell, at a time.
         self._lock = threading.RLock()
-        self._asking = False
+        self._asker = 0
         self._serial = 0
         super().__init__(threshold=self.state.threshold)
         self.on_msg(self._hear)
@@ -167,7 +167,7 @@ class ReviewWidget(anywidget.AnyWidget):
     def _state_moved(self, change: traitlets.Bunch) -> None:
         if change["name"] == "threshold":
             self.threshold = change["new"]
-        if not self._asking:
+        if self._asker != threading.get_ident():
             self._push()
 
     def _push(self) -> None:
@@ -199,11 +199,11 @@ class ReviewWidget(anywidget.AnyWidget):
             msg = f"ask: {asked!r} is no question of this page; reload it"
             raise ValueError(msg)
         with self._lock:
-            self._asking = True
+            self._asker = threading.get_ident()
             try:
                 return self._questions[str(asked)](question)
             finally:
-                self._asking = False
+                self._asker = 0
 
     def _guarded(self, name: object, work: Callable[[], Answer | Later]) -> Answer | Later | None:
         """Do some work; an error becomes one line on the page, for a traceback in a message handler reaches nobody."""

@@ -114,13 +114,13 @@ def running_chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def open_notebook(page: Page, lab: Lab, name: str, cells: Sequence[str]) -> Locator:
+def open_notebook(page: Page, lab: Lab, name: str, cells: Sequence[str], *, timeout: float = 90_000) -> Locator:
     """Write a notebook, open it, run all its cells and return the review page in it, once it shows its counts."""
     lab.write(name, cells)
     page.goto(lab.url(name))
     run_all_cells(page)
     review = page.get_by_role("region", name="Review of duplicate photos")
-    expect(review.get_by_role("status")).to_contain_text("below", timeout=60_000)
+    expect(review.get_by_role("status")).to_contain_text("below", timeout=timeout)
     return review
 
 

@@ -35,7 +35,11 @@ class Channel {
       return;
     }
     const asked = this.waiting.get(message.id);
-    if (!asked) return;
+    if (!asked) {
+      // Another view of this widget asked: what it changed shows here too.
+      if (message.ok && message.answer.status && message.answer.pair !== undefined) this.heard({ push: "status", ...message.answer });
+      return;
+    }
     this.waiting.delete(message.id);
     this.silent(false);
     if (message.ok) asked.resolve({ ...message.answer, buffers });

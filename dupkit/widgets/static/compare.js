@@ -42,14 +42,11 @@ class Compare {
     this.sizes.observe(this.stage);
   }
 
-  stacked() {
-    return this.layout !== "side";
-  }
-
   /** Put a pair's pictures on the stage; resolves when both stand there. */
   show(pair, side) {
     this.fit();
     this.real = false;
+    this.stage.dataset.real = "false";
     const put = async (pane, image, letter) => {
       const entry = this.page.pictures.want(image, side, 0);
       if (entry.image) return this.put(pane, entry.image, image);
@@ -57,15 +54,20 @@ class Compare {
       pane.dataset.image = "";
       try {
         const ready = await entry.ready;
-        if (this.viewer.pair === pair) this.put(pane, ready, image);
+        if (this.inView(pair)) this.put(pane, ready, image);
       } catch (problem) {
-        if (this.viewer.pair === pair) pane.replaceChildren(element("span", { class: "dupkit-waiting", text: `${letter}: ${problem.message}` }));
+        if (this.inView(pair)) pane.replaceChildren(element("span", { class: "dupkit-waiting", text: `${letter}: ${problem.message}` }));
       }
       return undefined;
     };
     const shown = Promise.all([put(this.paneA, pair.a.image, "A"), put(this.paneB, pair.b.image, "B")]);
-    shown.then(() => this.viewer.pair === pair && this.place());
+    shown.then(() => this.inView(pair) && this.place());
     return shown;
+  }
+
+  /** Return whether a pair is still the one in view; its object changes with every decision about it. */
+  inView(pair) {
+    return this.viewer.pair !== null && this.viewer.pair.position === pair.position;
   }
 
   put(pane, picture, image) {
@@ -198,12 +200,12 @@ class Compare {
     await Promise.all([[this.paneA, pair.a], [this.paneB, pair.b]].map(async ([pane, side]) => {
       try {
         const picture = await this.page.pictures.want(side.image, 0, 0).ready;
-        if (this.viewer.pair === pair) this.put(pane, picture, side.image);
+        if (this.inView(pair)) this.put(pane, picture, side.image);
       } catch (problem) {
         this.page.say(problem.message, true);
       }
     }));
-    this.stage.dataset.real = String(this.viewer.pair === pair);
+    this.stage.dataset.real = String(this.inView(pair));
   }
 
   setZoom(zoom, at = null) {

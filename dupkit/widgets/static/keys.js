@@ -49,6 +49,12 @@ class Keys {
   }
 
   press(event) {
+    if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+      // JupyterLab does not get this key here, and the browser would save the page as a file.
+      event.preventDefault();
+      this.page.say("Every decision is stored already. To save the notebook, click outside this page first.");
+      return;
+    }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const { target } = event;
     const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");

@@ -191,7 +191,7 @@ class Page {
   close() {
     this.explorer?.close();
     this.list?.close();
-    this.viewer?.compare.close();
+    this.viewer?.close();
     this.pictures.clear();
     if (this.changed) this.model.off("change:threshold", this.changed);
     this.channel.close();

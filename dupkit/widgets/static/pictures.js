@@ -5,7 +5,7 @@ const KEPT_LARGE = 48;
 const KEPT_SMALL = 600;
 
 /** Questions for pictures under way at once; further ones wait here, where a more urgent one can overtake them. */
-const UNDER_WAY = 3;
+const UNDER_WAY = 4;
 
 /** Largest side of a picture in the list, pixels. */
 const SMALL_SIDE = 96;
@@ -44,16 +44,19 @@ class Pictures {
     return entry;
   }
 
-  /** Drop waiting questions of one urgency: the ten next pairs have changed. */
-  dropWaiting(urgency) {
-    const dropped = this.queue.filter((entry) => entry.urgency === urgency);
-    this.queue = this.queue.filter((entry) => entry.urgency !== urgency);
-    for (const entry of dropped) this.shelf(entry.side).delete(entry.key);
+  /** Drop waiting questions for large pictures: the pair in view has changed, and with it the next ten. */
+  dropWaiting() {
+    const dropped = this.queue.filter((entry) => entry.side !== SMALL_SIDE);
+    this.queue = this.queue.filter((entry) => entry.side === SMALL_SIDE);
+    for (const entry of dropped) {
+      this.large.delete(entry.key);
+      entry.reject(new Error("no longer asked for"));
+    }
   }
 
   work() {
     this.queue.sort((a, b) => a.urgency - b.urgency);
-    while (this.queue.length && (this.n_under_way < UNDER_WAY || this.queue[0].urgency === 0)) this.load(this.queue.shift());
+    while (this.queue.length && this.n_under_way < UNDER_WAY) this.load(this.queue.shift());
   }
 
   async load(entry) {

@@ -3,6 +3,12 @@
 /** Sides of pictures asked for, pixels: a few sizes only, so that a prefetched picture is the one that is shown. */
 const LARGE_SIDES = [640, 1024, 1600, 2400];
 
+/** Milliseconds on one pair before the next ones are fetched ahead: whoever runs through the list needs this pair first. */
+const AHEAD_AFTER = 90;
+
+/** Milliseconds on one pair before its files are opened for camera and time. */
+const CAMERA_AFTER = 250;
+
 class Viewer {
   constructor(page) {
     this.page = page;
@@ -13,7 +19,7 @@ class Viewer {
     this.verdict = element("div", { class: "dupkit-verdict" });
     this.place = element("span", { class: "dupkit-muted dupkit-place" });
     this.further = button("next undecided", () => page.go("undecided"), { class: "dupkit-link", title: "Next undecided pair (N)" });
-    this.whyPicture = element("img", { class: "dupkit-why-picture", alt: "The two histograms overlaid by channel; the bins that carry most of the distance are shaded" });
+    this.whyPicture = element("img", { class: "dupkit-why-picture", alt: "The two histograms overlaid by channel; the bins that carry most of the distance are shaded", hidden: true });
     this.why = element("details", { class: "dupkit-why", on: { toggle: () => this.askWhy() } }, element("summary", { text: "why do they match?" }), this.whyPicture, element("p", { class: "dupkit-muted", text: "Pixels by brightness of each channel: A filled, B as a line. Shaded: the fewest bins that carry 80 % of the squared distance." }));
     this.group = new GroupStrip(page);
     this.bar = new DecisionBar(page);
@@ -22,15 +28,15 @@ class Viewer {
     this.node = element("div", { class: "dupkit-viewer", role: "group", "aria-label": "Pair" }, this.body);
   }
 
-  /** Return the side of the pictures for this page's width and screen. */
+  /** Return the side of the pictures for this page's width and screen: one for all layouts, so that changing fetches none. */
   side() {
-    const panes = this.compare.stacked() ? 1 : 2;
-    const wanted = (Math.max(this.compare.stage.clientWidth, 300) / panes) * Math.min(window.devicePixelRatio || 1, 2);
+    const wanted = Math.max(this.compare.stage.clientWidth, 300) * Math.min(window.devicePixelRatio || 1, 2);
     return LARGE_SIDES.find((side) => side >= wanted) ?? LARGE_SIDES.at(-1);
   }
 
   /** Show a pair; resolves when both pictures stand there. */
   show(pair, upcoming) {
+    const same = Boolean(pair && this.pair && this.pair.position === pair.position);
     this.pair = pair;
     this.empty.hidden = Boolean(pair);
     for (const part of [this.compare.node, this.facts, this.verdict, this.group.node, this.why]) part.hidden = !pair;
@@ -39,14 +45,16 @@ class Viewer {
       return Promise.resolve();
     }
     const side = this.side();
-    this.page.pictures.dropWaiting(1);
-    const shown = this.compare.show(pair, side);
-    for (const [image_a, image_b] of upcoming) {
-      this.page.pictures.want(image_a, side, 1);
-      this.page.pictures.want(image_b, side, 1);
+    let shown = Promise.resolve();
+    if (!same) {
+      this.page.pictures.dropWaiting();
+      shown = this.compare.show(pair, side);
     }
+    clearTimeout(this.ahead);
+    this.ahead = setTimeout(() => upcoming.flat().forEach((image) => this.page.pictures.want(image, side, 1)), AHEAD_AFTER);
     this.showFacts(pair);
-    this.askCamera(pair);
+    clearTimeout(this.curious);
+    this.curious = setTimeout(() => this.askCamera(pair), [pair.a, pair.b].every(({ image }) => this.cameras.has(image)) ? 0 : CAMERA_AFTER);
     this.showVerdict(pair);
     this.group.show(pair);
     if (this.why.open) this.askWhy();
@@ -97,6 +105,12 @@ class Viewer {
     this.verdict.replaceChildren(...parts, element("span", { class: "dupkit-gap" }), this.place, this.further);
   }
 
+  close() {
+    clearTimeout(this.ahead);
+    clearTimeout(this.curious);
+    this.compare.close();
+  }
+
   async askWhy() {
     if (!this.why.open || !this.pair) return;
     const { position } = this.pair;
@@ -104,7 +118,10 @@ class Viewer {
       const answer = await this.page.channel.ask("why", { position, width: Math.max(320, Math.floor(this.why.clientWidth)), scale: Math.min(window.devicePixelRatio || 1, 2), palette: this.page.palette() });
       if (!this.pair || this.pair.position !== position) return;
       const url = URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/png" }));
-      this.whyPicture.onload = () => URL.revokeObjectURL(url);
+      this.whyPicture.onload = () => {
+        this.whyPicture.hidden = false;
+        URL.revokeObjectURL(url);
+      };
       this.whyPicture.src = url;
       this.whyPicture.style.width = `${answer.width}px`;
     } catch (problem) {
