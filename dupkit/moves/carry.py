@@ -193,8 +193,29 @@ class Carrier:
                 stuck[move.move_id] = (move.status, f"it could not be put back: {describe_failure(error)}")
         return stuck
 
+    def _back_from_strayed_folders(self, moves: list[Move]) -> list[Move]:
+        """Take files back whose new folder somebody moved away meanwhile: it is open, but not under its path."""
+        moved = self._end_status(moved=True)
+        strayed = {split_path(self.end_of(move))[0] for move in moves if move.status == moved}
+        strayed = {folder for folder in strayed if not self.tree.same_folder(folder)}
+        if not strayed:
+            return moves
+        settled = []
+        for move in moves:
+            folder = split_path(self.end_of(move))[0]
+            if move.status == moved and folder in strayed:
+                stuck = self._put_back([move]).get(move.move_id)
+                status, words = stuck or (self._end_status(moved=False), "it was put back")
+                settled.append(journal.ended(move, status, f"{display_path(folder)} was moved away meanwhile; {words}"))
+            else:
+                settled.append(move)
+        for folder in strayed:
+            self.tree.forget(folder)
+        return settled
+
     def _settle_folders(self, moves: list[Move]) -> list[Move]:
         """Make the folders of a batch durable; say so at the moves whose folders could not be."""
+        moves = self._back_from_strayed_folders(moves)
         failures = self.tree.sync()
         if not failures:
             return moves

@@ -167,6 +167,8 @@ class Tree:
 
     def missing_folders(self, path: bytes) -> list[bytes]:
         """Return those of a folder and its parents that are not there, outermost first."""
+        if path in self._folders:
+            return []  # kept open, so there; where it goes meanwhile, the rename says so
         parts = path.split(b"/") if path else []
         paths = [b"/".join(parts[: count + 1]) for count in range(len(parts))]
         return [folder for folder in paths if self.lstat(folder) is None]

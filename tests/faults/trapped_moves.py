@@ -247,3 +247,20 @@ def source_place_taken_while_the_keeper_changes(place: Path) -> list[str]:
         *same(album.root / "a copy (restored).jpg", content(1)),
         *same(source, b"new"),
     ]
+
+
+@trap
+def destination_folder_moved_away(place: Path) -> list[str]:
+    """Somebody renames the destination while files go there: they come back to where they were."""
+    faults = []
+    for act, end, was in ((apply, "exact duplicates", "a copy.jpg"), (undo, "2019", "exact duplicates/2019/a.jpg")):
+        album = fresh(place)
+        if act is undo:
+            apply()
+        with before_rename(once(lambda end=end, album=album: (album.root / end).rename(place / "away")), after=True):
+            act()
+        faults += same(album.root / was, content(1))
+        gone = ("left over", "b'2019' ", "b'2019/may' ")  # the folders themselves, which are away
+        faults += [f"{act.__name__}: {fault}" for fault in album.check() if not fault.startswith(gone)]
+        (place / "away").rename(album.root / "away")
+    return faults
