@@ -106,6 +106,8 @@ class Browsing(traitlets.HasTraits):
         self.measure = str(pairs["measure"].iloc[0]) if len(pairs) else str(pairs.attrs.get("measure", "rms"))
         self.sampling = str(images.attrs.get("sampling", "fast"))
         measure = MEASURES[self.measure]
+        # What the measure compares in place of the bins: whoever explains a pair needs it.
+        self.transform = measure.transform
         self.max_rms = int(np.floor(pairs.attrs.get("max_rms", measure.max_rms)))
         if threshold is not None and not check_threshold(threshold) <= self.max_rms:
             msg = f"threshold: {threshold} is above max_rms {self.max_rms}, where pairs end; scan with a larger max_rms"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dupkit.pairs.measures import MEASURES
 from dupkit.report.plots import bytes_in_words, plot_why
 from dupkit.review.neighbours import Group
 from dupkit.review.state import ReviewState
@@ -189,10 +188,9 @@ class Viewer:
         a, b = (state.histograms.loc[int(pair[name])].to_numpy() for name in ("image_a", "image_b"))
         width = int(np.clip(question.get("width", 700), 320, 3000))
         palette, scale = read_palette(question.get("palette")), float(np.clip(question.get("scale", 1), 1, 3))
-        transform = MEASURES[state.measure].transform
 
         def draw() -> Answer:
-            plot = plot_why(a, b, transform=transform, size=(width, 160), scale=scale, palette=palette)
+            plot = plot_why(a, b, transform=state.transform, size=(width, 160), scale=scale, palette=palette)
             return Answer(axis_of(plot), [plot.png])
 
         return Later(draw)
