@@ -196,8 +196,8 @@ class Carrier:
     def _back_from_strayed_folders(self, moves: list[Move]) -> list[Move]:
         """Take files back whose new folder somebody moved away meanwhile: it is open, but not under its path."""
         moved = self._end_status(moved=True)
-        strayed = {split_path(self.end_of(move))[0] for move in moves if move.status == moved}
-        strayed = {folder for folder in strayed if not self.tree.same_folder(folder)}
+        folders = {split_path(self.end_of(move))[0] for move in moves if move.status == moved}
+        strayed = {folder: why for folder in folders if (why := self.tree.why_strayed(folder))}
         if not strayed:
             return moves
         settled = []
@@ -206,7 +206,7 @@ class Carrier:
             if move.status == moved and folder in strayed:
                 stuck = self._put_back([move]).get(move.move_id)
                 status, words = stuck or (self._end_status(moved=False), "it was put back")
-                settled.append(journal.ended(move, status, f"{display_path(folder)} was moved away meanwhile; {words}"))
+                settled.append(journal.ended(move, status, f"its new folder went away: {strayed[folder]}; {words}"))
             else:
                 settled.append(move)
         for folder in strayed:

@@ -223,13 +223,14 @@ class Tree:
         self._unsynced.clear()
         return failures
 
-    def same_folder(self, path: bytes) -> bool:
-        """Return whether a path still leads to the folder that is kept open for it."""
+    def why_strayed(self, path: bytes) -> str:
+        """Return why a path does not lead to the folder that is kept open for it; '' where it does."""
         kept = self._folders.get(path)
         if kept is None:
-            return True
+            return ""
         try:
-            with opened_folder(self.descriptor, path) as now:
-                return os.path.sameopenfile(kept, now)
-        except OSError:
-            return False
+            with at_path(path or b"."), opened_folder(self.descriptor, path) as now:
+                same = os.path.sameopenfile(kept, now)
+        except OSError as error:
+            return describe_failure(error)
+        return "" if same else f"{display_path(path)} is another folder now"

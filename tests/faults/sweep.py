@@ -112,7 +112,9 @@ def _notes(run: Run) -> str:
 
 def _names_a_path(message: str) -> bool:
     """Return whether a message starts with a path of the album: a file, a folder, or `.` for the root itself."""
-    return message.startswith(("2019", "a copy", "keep", "exact duplicates", "maybe duplicates", ".:", ".dupkit"))
+    return message.removeprefix("its new folder went away: ").startswith(
+        ("2019", "a copy", "keep", "exact duplicates", "maybe duplicates", ".:", ".dupkit")
+    )
 
 
 def _without_inodes(album: Album, *, before: bool = False) -> dict[bytes, object]:
