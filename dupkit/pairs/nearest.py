@@ -172,7 +172,7 @@ def _search_group(
         block, places = right[column : column + width], columns[column : column + width]
         products = buffer[: len(group) * len(block)].reshape(len(group), len(block))
         np.matmul(left[group], block.T, out=products)
-        limits = np.array([products_bound(squared_radius(rms)) for rms in best.rms[group]], dtype=np.float32)
+        limits = products_bound(squared_radius(best.rms[group]))
         row, second = np.nonzero(products <= limits[:, np.newaxis])
         row, second = group[row], places[second]
         other = second != row + start
@@ -182,9 +182,6 @@ def _search_group(
         first_of_row = np.lexsort((apart, row))
         closest = first_of_row[np.append(True, np.diff(row[first_of_row]) > 0)] if len(row) else first_of_row
         best.measure(row[closest], second[closest])
-        bounds = np.full(len(best.rms), np.float32(0))
-        for at in np.unique(row):
-            bounds[at] = features_bound(squared_radius(float(best.rms[at])), sieve.longest)
-        rest = apart <= bounds[row]
+        rest = apart <= features_bound(squared_radius(best.rms[row]), sieve.longest)
         rest[closest] = False
         best.measure(row[rest], second[rest])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +41,20 @@ _CEILING = 1e30
 """Largest squared radius: beyond the largest squared distance of two histograms (1.4e12), within float32."""
 
 
-def squared_radius(rms: float) -> float:
-    """Return the squared Euclidean distance of two transformed rows at an RMS, at most _CEILING."""
-    within = min(rms, math.sqrt(_CEILING / N_BINS))
+def squared_radius(rms: Any) -> Any:
+    """Return the squared Euclidean distance of two transformed rows at an RMS, at most _CEILING.
+
+    Parameters
+    ----------
+    rms : float or ndarray of float64
+    """
+    within = np.minimum(rms, math.sqrt(_CEILING / N_BINS))
     return N_BINS * within * within
 
 
-def _rounded_up(number: float) -> np.float32:
-    up: np.float32 = np.nextafter(np.float32(number), np.float32(np.inf))
-    return up
+def _rounded_up(number: Any) -> Any:
+    within = np.clip(number, _FLOOR, _CEILING)
+    return np.nextafter(np.float32(within), np.float32(np.inf))
 
 
 def products_shrink(n_features: int) -> float:
@@ -79,21 +85,25 @@ def products_shrink(n_features: int) -> float:
     return (features + 2 * products) * (1 + 2.0**-10)
 
 
-def products_bound(squared: float) -> np.float32:
+def products_bound(squared: Any) -> Any:
     """Return the largest product that a pair within a radius can have: (1 + t) T^2, rounded up.
 
     T^2 is widened by t once more, which covers the rounding of the distance itself (relative 1e-13).
+
+    Parameters
+    ----------
+    squared : float or ndarray of float64
+        T^2: of the distance of two transformed rows.
     """
-    widened = min(max(squared * (1 + 2 * _SLACK), _FLOOR), _CEILING)
-    return _rounded_up(widened)
+    return _rounded_up(squared * (1 + 2 * _SLACK))
 
 
-def features_bound(squared: float, longest: float) -> np.float32:
+def features_bound(squared: Any, longest: float) -> Any:
     """Return the largest squared distance of two feature rows, or of a row and a box, within a radius.
 
     Parameters
     ----------
-    squared : float
+    squared : float or ndarray of float64
         T^2: of the distance of two transformed rows.
     longest : float
         Length of the longest feature row.
@@ -105,8 +115,7 @@ def features_bound(squared: float, longest: float) -> np.float32:
     roundings: 68 * 2^-24 = 4.1e-6 < 2^-17 = 7.6e-6.
     """
     radius = np.sqrt(squared) * (1 + _SLACK) + 2 * FEATURE_ERROR * longest
-    widened = min(max(radius**2 * (1 + 2.0**-17), _FLOOR), _CEILING)
-    return _rounded_up(widened)
+    return _rounded_up(radius * radius * (1 + 2.0**-17))
 
 
 def left_factor(right: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ def test_features_stay_within_their_stated_error(seed, measure):
 @pytest.mark.parametrize("measure", list(MEASURES))
 @pytest.mark.parametrize("seed", range(3))
 def test_no_look_ever_exceeds_the_distance_by_more_than_its_bound_allows(seed, measure):
-    rows = MEASURES[measure].transform(wide_rows(np.random.default_rng(seed), 150))
+    rows = MEASURES[measure].transform(wide_rows(np.random.default_rng(seed), 80))
     short, long = project(rows, leading_components(rows[::2]))
     sieve = Sieve.build(make_tiles(short, [np.arange(len(rows))], 10), short, long)
     order = make_tiles(short, [np.arange(len(rows))], 10).order
@@ -112,14 +112,14 @@ def test_tiles_hold_every_row_once_and_none_of_two_parts(size):
 
 def test_the_sieve_discards_most_pairs_of_spread_rows():
     rng = np.random.default_rng(3)
-    rows = MEASURES["rms"].transform(wide_rows(rng, 400))
+    rows = MEASURES["rms"].transform(wide_rows(rng, 200))
     short, long = project(rows, leading_components(rows))
-    sieve = Sieve.build(make_tiles(short, [np.arange(400)], 16), short, long)
+    sieve = Sieve.build(make_tiles(short, [np.arange(200)], 16), short, long)
     left = np.zeros(4, dtype=np.int64)
     buffer = np.empty(1000, dtype=np.float32)
     found = [pair for tile in range(len(sieve)) for pair in sieve.search(tile, squared_radius(100.0), buffer, left)]
     assert (left[:-1] >= left[1:]).all()
-    assert left[3] == sum(len(first) for first, _ in found) < 400 * 399 / 2 / 10
+    assert left[3] == sum(len(first) for first, _ in found) < 200 * 199 / 2 / 10
 
 
 def test_a_quick_look_doubts_whatever_may_be_invalid():
