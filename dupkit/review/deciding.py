@@ -71,11 +71,12 @@ class Deciding(Browsing):
         # What others decided since must stay: only decisions that are still ours are taken back.
         self._load()
         batch, first, last = self._batches[-1]
-        rows = []
-        for row in self.decisions.read_rows(first=first, last=last):
-            position = self.standing.position_of(row.path_a, row.path_b)
-            if position < 0 or first <= self.standing.taken_id[position] <= last:
-                rows.append(self._again(row))
+        taken = self.decisions.read_rows(first=first, last=last)
+        positions = self.standing.positions_of([row.path_a for row in taken], [row.path_b for row in taken])
+        taken_ids = self.standing.taken_ids(positions)
+        ours = (positions < 0) | ((first <= taken_ids) & (taken_ids <= last))
+        who, when = person(), now()
+        rows = [self._again(row, who, when) for row, is_ours in zip(taken, ours.tolist(), strict=True) if is_ours]
         if rows:
             touched = self._write_rows(rows, undoes=batch)
             if len(rows) == 1 and len(touched):
@@ -84,7 +85,7 @@ class Deciding(Browsing):
         self.message = f"Undone: {len(rows):,} decision{'s' if len(rows) != 1 else ''}"
         return True
 
-    def _again(self, row: Decision) -> Decision:
+    def _again(self, row: Decision, who: str, when: str) -> Decision:
         return Decision(
             row.path_a,
             row.path_b,
@@ -99,8 +100,8 @@ class Deciding(Browsing):
             measure=row.measure,
             sampling=row.sampling,
             threshold=self.threshold,
-            decided_by=person(),
-            decided_at=now(),
+            decided_by=who,
+            decided_at=when,
         )
 
     def _write(self, positions: np.ndarray, decision: str, *, keepers: np.ndarray) -> None:

@@ -11,7 +11,8 @@ rejection of such a pair stays with its two files while both are there, and neve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -100,13 +101,24 @@ class Standing:
 
     def position_of(self, path_a: str, path_b: str) -> int:
         """Return the position of the pair of two paths; -1 if it is none here."""
-        image_a, image_b = self._row_of_path.get(path_a), self._row_of_path.get(path_b)
-        if image_a is None or image_b is None or not len(self._pair_keys):
-            return -1
-        key = min(image_a, image_b) * self._n_images + max(image_a, image_b)
-        place = int(np.searchsorted(self._pair_keys, key))
-        there = place < len(self._pair_keys) and self._pair_keys[place] == key
-        return int(self.by_images[place]) if there else -1
+        return int(self.positions_of([path_a], [path_b])[0])
+
+    def positions_of(self, paths_a: Sequence[str], paths_b: Sequence[str]) -> np.ndarray:
+        """Return the positions of pairs by their paths; -1 where a pair is none here."""
+        image_a, image_b = _looked_up(self._row_of_path, paths_a), _looked_up(self._row_of_path, paths_b)
+        positions = np.full(len(paths_a), -1, dtype=np.int64)
+        here = np.flatnonzero((image_a >= 0) & (image_b >= 0))
+        keys = np.minimum(image_a, image_b)[here] * self._n_images + np.maximum(image_a, image_b)[here]
+        there, places = _found(keys, self._pair_keys)
+        positions[here[there]] = self.by_images[places]
+        return positions
+
+    def taken_ids(self, positions: np.ndarray) -> np.ndarray:
+        """Return ``taken_id`` of some positions; 0 for those that are -1."""
+        found = np.zeros(len(positions), dtype=np.int64)
+        here = np.flatnonzero(positions >= 0)
+        found[here] = self.taken_id[positions[here]]
+        return found
 
     def load(self, stored: Sequence[Stored]) -> np.ndarray:
         """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
@@ -222,8 +234,8 @@ class Standing:
         return touched
 
 
-def _looked_up(table: Mapping[str, int], words: Iterable[str]) -> np.ndarray:
-    return np.array([table.get(word, -1) for word in words], dtype=np.int64)
+def _looked_up(table: Mapping[str, int], words: Sequence[str]) -> np.ndarray:
+    return np.fromiter(map(table.get, words, repeat(-1)), dtype=np.int64, count=len(words))
 
 
 def _found(keys: np.ndarray, sorted_keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -266,10 +266,10 @@ class ReviewState(Deciding):
         self.refresh()
         merged = merge(self._standing_decisions(), read_decisions(path), conflicts)
         if merged.added:
-            standing = self.standing
-            places = [standing.position_of(row.path_a, row.path_b) for row in merged.added]
-            taken_ids = [int(standing.taken_id[place]) if place >= 0 else 0 for place in places]
-            self._write_rows([replace(row, was_id=taken) for row, taken in zip(merged.added, taken_ids, strict=True)])
+            added = merged.added
+            places = self.standing.positions_of([row.path_a for row in added], [row.path_b for row in added])
+            taken_ids = self.standing.taken_ids(places)
+            self._write_rows([replace(row, was_id=taken) for row, taken in zip(added, taken_ids.tolist(), strict=True)])
         n_conflicts = len(merged.conflicts)
         self.message = (
             f"Taken in: {len(merged.added):,} decisions; {merged.n_same:,} were known; {n_conflicts:,} conflicts"

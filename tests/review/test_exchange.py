@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dupkit.review.exchange import CONFLICT_COLUMNS, EXACT_COLUMNS, read_decisions, write_decisions
-from dupkit.schema import TABLES, check_table
+from dupkit.schema import TABLES, check_table, empty_table
 from tests.review.tables import letters, make_images, make_pairs
 
 HOSTILE = sorted(
@@ -137,7 +137,11 @@ def test_decisions_on_pairs_that_are_not_here_are_kept_for_later(open_state, tmp
     ours = open_state(pairs=make_pairs([(0, 1, 0.0)]))
     ours.import_csv(path)
     assert ours.tally()["approved"] == 0
+    nothing = open_state(pairs=empty_table("pairs"))
+    nothing.import_csv(path)
     assert open_state().decision_of(4) == "approved"
+    assert nothing.undo()
+    assert open_state().decision_of(4) == ""
 
 
 def test_a_csv_saved_by_a_spreadsheet_is_read(open_state, tmp_path: Path) -> None:

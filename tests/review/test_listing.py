@@ -175,3 +175,14 @@ def test_what_a_large_rule_decided_does_not_count_as_looked_at(open_state) -> No
     assert state.tally()["approved"] == n
     assert np.isnan(state.expected_false(500)["expected"])
     assert open_state(images, state.pairs).precision_bands()["n_approved"].sum() == 0
+
+
+def test_undoing_a_step_does_not_make_a_rules_decisions_looked_at(open_state) -> None:
+    n = 120
+    images = make_images(letters(n + 1))
+    state = open_state(images, make_pairs([(k, k + 1, 10.0 + k) for k in range(n)]))
+    state.apply_rule({"decision": "approved"})
+    state.apply_rule({"decision": "rejected", "decided_too": True})
+    state.undo()
+    assert state.tally()["approved"] == n
+    assert state.precision_bands()["n_approved"].sum() == 0
