@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,10 @@ from typing import Any
 
 import dask.base
 import dask.callbacks
+import dask.config
+import dask.local
+import dask.multiprocessing
+import dask.threaded
 from dask.delayed import delayed
 
 from dupkit.scan.formats import extension
@@ -16,6 +21,12 @@ from dupkit.scan.workers import ask, stop_run
 
 SCHEDULERS = ("synchronous", "threads", "processes")
 """The schedulers by name; a distributed Client and an address such as tcp://127.0.0.1:8786 are allowed too."""
+
+_GETS: dict[str, Callable[..., Any]] = {
+    "synchronous": dask.local.get_sync,
+    "threads": dask.threaded.get,
+    "processes": dask.multiprocessing.get,
+}
 
 _ALIASES = {"sync": "synchronous", "single-threaded": "synchronous", "threading": "threads"}
 _ADDRESSES = ("tcp://", "tls://", "ucx://", "inproc://")
@@ -108,7 +119,7 @@ def _ask(job: str, root: bytes, paths: list[bytes], run: str, options: dict[str,
 _Task = tuple[list[int], tuple[str, bytes, list[bytes], str, dict[str, object]]]
 
 
-def _run_local(tasks: list[_Task], on_replies: Callable[[list[int], Replies], None], scheduler: str | None) -> None:
+def _run_local(tasks: list[_Task], on_replies: Callable[[list[int], Replies], None], scheduler: Any) -> None:
     ask_delayed = delayed(_ask, pure=False, traverse=False)
     prefix = uuid.uuid4().hex
     batch_of = {f"read-{prefix}-{number}": batch for number, (batch, _) in enumerate(tasks)}
@@ -136,20 +147,38 @@ def _run_distributed(client: Any, tasks: list[_Task], on_replies: Callable[[list
 
 
 @contextmanager
-def _client(scheduler: Scheduler) -> Iterator[tuple[Any, str | None]]:
-    """Give the distributed client that is meant, or else None and the name of a local scheduler."""
+def _client(scheduler: Scheduler) -> Iterator[tuple[Any, Callable[..., Any] | None]]:
+    """Give the distributed client that is meant, or else None and the function of a local scheduler.
+
+    dask would find out by itself, but imports distributed for it: 0.8 s for nothing where there is no cluster. Without
+    that import there is no client.
+    """
+    if scheduler is None:
+        scheduler = dask.config.get("scheduler", None)
     if isinstance(scheduler, str) and scheduler.startswith(_ADDRESSES):
         from distributed import Client  # noqa: PLC0415
 
         with Client(scheduler, set_as_default=False) as client:  # type: ignore[no-untyped-call]
             yield client, None
-        return
-    if isinstance(scheduler, str):
-        yield None, _ALIASES.get(scheduler, scheduler)
-        return
-    get = scheduler.get if scheduler is not None else dask.base.get_scheduler()  # type: ignore[no-untyped-call]
-    client = getattr(get, "__self__", None)
-    yield (client if hasattr(client, "scatter") else None), None
+    elif hasattr(scheduler, "scatter"):
+        yield scheduler, None
+    elif isinstance(scheduler, str) and "distributed" not in scheduler:
+        yield None, _GETS[_ALIASES.get(scheduler, scheduler)]
+    elif callable(scheduler):
+        yield None, scheduler
+    else:
+        client = _active_client()
+        yield client, None if client is not None else dask.threaded.get
+
+
+def _active_client() -> Any:
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
 
 
 def _batches(files: Sequence[tuple[bytes, int]]) -> list[list[int]]:

@@ -23,8 +23,8 @@ import fsspec
 import numpy as np
 
 from dupkit.folders import cache_folder
-from dupkit.scan.decode import decoder_version
 from dupkit.scan.parts import BadPartError, Columns, part_bytes, read_part
+from dupkit.scan.versions import decoder_version
 
 CacheLocation = str | os.PathLike[str] | bool | None
 """None: the user's cache folder; a path or fsspec URL: that one; False: no cache."""

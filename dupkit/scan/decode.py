@@ -33,7 +33,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-import PIL
 from PIL import Image
 
 from dupkit.scan.convert import to_rgb, to_size
@@ -44,7 +43,6 @@ from dupkit.scan.header import (
     coefficient_bytes,
     count_frames,
     exif_orientation,
-    heif_version,
     opened,
 )
 from dupkit.scan.limits import LARGE_BYTES
@@ -95,12 +93,6 @@ class Decoded:
     frames: int
     counts: list[int]
     thumbnail: bytes
-
-
-def decoder_version() -> str:
-    """Return what the decoded values depend on besides the file: our rules and the libraries that decode."""
-    heif = heif_version()
-    return f"rules{DECODER_VERSION}-pillow{PIL.__version__}" + (f"-heif{heif}" if heif else "")
 
 
 def decode_histogram(stream: BinaryIO, sampling: str, *, large: AbstractContextManager[object] = _NO_LOCK) -> Decoded:

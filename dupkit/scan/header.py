@@ -127,15 +127,6 @@ def count_frames(image: ImageFile.ImageFile) -> int:
         return 0
 
 
-def heif_version() -> str:
-    """Return the version of the optional library that reads HEIF; '' where it is not installed."""
-    try:
-        import pillow_heif
-    except ImportError:
-        return ""
-    return str(pillow_heif.__version__)
-
-
 def _open(stream: BinaryIO) -> Header:
     head = stream.read(HEAD_BYTES)
     stream.seek(0)

@@ -14,10 +14,11 @@ import pandas as pd
 
 from dupkit.scan.batches import Replies, Scheduler, check_scheduler, read_in_batches
 from dupkit.scan.cache import CacheLocation, joined, open_cache, rows_of
-from dupkit.scan.decode import SCALES, decoder_version
+from dupkit.scan.decode import SCALES
 from dupkit.scan.header import UnreadableError
 from dupkit.scan.records import unpack
 from dupkit.scan.store import PictureStore
+from dupkit.scan.versions import decoder_version
 from dupkit.scan.worker import RESULT
 from dupkit.scan.workers import ask
 from dupkit.schema import THUMBNAIL_SIDE, build_table, check_table, table_root

@@ -18,10 +18,10 @@ from dupkit.scan.decode import (
     UnreadableError,
     decode_facts,
     decode_histogram,
-    decoder_version,
     encode_picture,
     hash_pixels,
 )
+from dupkit.scan.versions import decoder_version
 from tests.naive import script_histogram
 from tests.scan.conftest import picture
 
