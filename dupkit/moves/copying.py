@@ -83,18 +83,21 @@ def copy_across(
         with at_path(start):
             remove_copied_source(source_folder, start_name, facts.device, facts.inode)
     except BaseException:
-        _take_back(target_folder, part, end_name, copied)
+        remove_own_files(target_folder, (part,))
+        # Only while the source is there: an answer "failed" may be wrong, and then the copy is the file.
+        if copied is not None and _is_there(source_folder, start_name, facts):
+            remove_own_copy(target_folder, end_name, copied.identity)
         raise
     finally:
         os.close(source)
     return lost
 
 
-def _take_back(folder: int, part: bytes, name: bytes, copied: Facts | None) -> None:
-    """Remove our copy under its temporary name, and under its final one where it is known to be ours."""
-    remove_own_files(folder, (part,))
-    if copied is not None:
-        remove_own_copy(folder, name, copied.identity)
+def _is_there(folder: int, name: bytes, facts: Facts) -> bool:
+    try:
+        return facts_of(os.lstat(name, dir_fd=folder)).identity == facts.identity
+    except FileNotFoundError:
+        return False
 
 
 def remove_own_copy(folder: int, name: bytes, identity: str) -> None:

@@ -160,9 +160,10 @@ def _taken_back(tree: Tree, plan: Plan, move: Move) -> Move:
         way = tree.way(end_folder, plan.plan_id)
         rename_no_replace(from_folder, end_name, to_folder, start_name, way=way)
     except OSError as error:
-        return replace(
-            move, message=f"its side files did not move; it could not be put back: {describe_failure(error)}"
-        )
+        here = tree.lstat(move.source)  # the answer of a network mount may be wrong
+        if here is None or facts_of(here).identity != move.identity:
+            words = f"its side files did not move; it could not be put back: {describe_failure(error)}"
+            return replace(move, message=words)
     return replace(move, status=journal.PLANNED, message="")
 
 

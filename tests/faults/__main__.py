@@ -40,6 +40,10 @@ def failures(place: Path, share: int | None, seed: int) -> Result:
     return _swept(place / "failures", lambda scenario: sweep.sweep_failures(scenario, Random(seed), share))
 
 
+def lies(place: Path, share: int | None, seed: int) -> Result:
+    return _swept(place / "lies", lambda scenario: sweep.sweep_lies(scenario, Random(seed), share))
+
+
 def _swept(place: Path, one: Callable[[sweep.Scenario], Result]) -> Result:
     points, faults = 0, []
     with scenario_sets(place) as scenarios:
@@ -83,6 +87,7 @@ def steps(place: Path, *, full: bool, seed: int) -> dict[str, Callable[[], Resul
     return {
         "kill -9 at a system call, recovery killed too": lambda: kills(place, None if full else 50, seed),
         "a system call fails": lambda: failures(place, 500 if full else 60, seed),
+        "a call happens and says that it failed": lambda: lies(place, None if full else 15, seed),
         "destination appears in the race window": lambda: races(place, n_races, seed),
         "traps: edits, links, folders, FIFOs, places taken": lambda: traps(place),
         "random plans without a last copy moved": lambda: (n_plans, chaos.random_plans(n_plans, seed)),

@@ -18,6 +18,11 @@ from dupkit.moves.undo import undo_plan
 from tests.faults.album import PLAN_ID, Album, snapshot
 from tests.faults.syscalls import ERRNOS, Run, run_traced
 
+CHANGING = frozenset(
+    ["write", "fsync", "mkdirat", "unlinkat", "linkat", "renameat2", "fchmod", "pwrite64", "fdatasync", "ftruncate"]
+)
+"""Calls that change something or make it durable; a network mount may do them and lose the answer."""
+
 SLOW_TO_FAIL = "fcntl"
 """SQLite waits up to 20 s for a lock that fails: a few such points are enough."""
 
@@ -62,10 +67,10 @@ class Scenario:
         second = run_traced(recover, kill_at=random.randrange(150))
         return self._where(k, f"{first.stopped_at}, then recovery at {second.stopped_at}", self._aftermath(k))
 
-    def fail(self, k: int, code: int) -> list[str]:
+    def fail(self, k: int, code: int, *, lie: bool = False) -> list[str]:
         """Fail the k-th call, recover, return the faults; a failure that nobody heard of is one."""
         self.set_up()
-        run = run_traced(self.act, fail_at=k, code=code)
+        run = run_traced(self.act, fail_at=k, code=code, lie=lie)
         name = errno.errorcode[code]
         return self._where(k, f"{run.stopped_at} {name}", self._unreported(run, name), self._aftermath(k, _notes(run)))
 
@@ -196,4 +201,14 @@ def sweep_failures(scenario: Scenario, random: Random, wanted: int | None = None
     faults: list[str] = []
     for k, code in points:
         faults += scenario.fail(k, code)
+    return len(points), faults
+
+
+def sweep_lies(scenario: Scenario, random: Random, wanted: int | None = None) -> tuple[int, list[str]]:
+    """Let every call that changes something happen and say that it failed, or a share; return points and faults."""
+    every = [k for k, call in enumerate(scenario.calls()) if call in CHANGING]
+    points = [every[index] for index in sample(random, len(every), wanted)]
+    faults: list[str] = []
+    for k in points:
+        faults += scenario.fail(k, errno.EIO, lie=True)
     return len(points), faults

@@ -80,16 +80,20 @@ def run_traced(
     kill_at: int | None = None,
     fail_at: int | None = None,
     code: int = 0,
+    lie: bool = False,
     only: frozenset[str] | None = None,
 ) -> Run:
-    """Run a function in a child; kill it before its k-th counted call, or fail that call with an errno."""
+    """Run a function in a child; kill it before its k-th counted call, or fail that call with an errno.
+
+    ``lie``: the call happens and says that it failed, as a network mount does whose answer was lost.
+    """
     out = tempfile.TemporaryFile()  # noqa: SIM115
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         _child(function, out.fileno())
     try:
-        return _trace(pid, out, kill_at, fail_at, code, only)
+        return _trace(pid, out, kill_at, fail_at, -code if lie else code, only)
     finally:
         out.close()
 
@@ -159,10 +163,11 @@ def _trace(
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 return Run(True, calls, name, None)
-            _ptrace(_POKEUSER, pid, _ORIG_RAX_OFFSET, ctypes.c_void_p(2**64 - 1))
+            if code > 0:
+                _ptrace(_POKEUSER, pid, _ORIG_RAX_OFFSET, ctypes.c_void_p(2**64 - 1))
             _ptrace(_SYSCALL, pid, 0, 0)
             os.waitpid(pid, 0)
-            _ptrace(_POKEUSER, pid, _RAX_OFFSET, ctypes.c_void_p(2**64 - code))
+            _ptrace(_POKEUSER, pid, _RAX_OFFSET, ctypes.c_void_p(2**64 - abs(code)))
             _ptrace(_DETACH, pid, 0, 0)
             _, status = os.waitpid(pid, 0)
             calls.append(name)

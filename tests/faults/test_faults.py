@@ -18,8 +18,8 @@ from tests.faults.races import race
 from tests.faults.syscalls import can_trace
 from tests.faults.traps import TRAPS
 
-KILLS_A_SCENARIO, FAILURES_A_SCENARIO = 45, 60
-"""Over seven scenarios: more than 300 kill points and 400 injections."""
+KILLS_A_SCENARIO, FAILURES_A_SCENARIO, LIES_A_SCENARIO = 40, 50, 15
+"""Over nine scenarios: more than 300 kill points and 400 injections."""
 
 
 @pytest.fixture
@@ -50,7 +50,8 @@ def _share(scenarios: list[sweep.Scenario], name: str) -> list[str]:
     n_kills, faults = sweep.sweep_kills(scenario, Random(name), KILLS_A_SCENARIO)
     n_failures, more = sweep.sweep_failures(scenario, Random(name), FAILURES_A_SCENARIO)
     assert (n_kills, n_failures) == (KILLS_A_SCENARIO, FAILURES_A_SCENARIO)
-    return [*faults, *more]
+    _, lies = sweep.sweep_lies(scenario, Random(name), LIES_A_SCENARIO)
+    return [*faults, *more, *lies]
 
 
 @pytest.mark.parametrize("name", SAME_DEVICE)

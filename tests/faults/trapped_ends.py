@@ -204,6 +204,31 @@ def copy_reads_back_differently(place: Path) -> list[str]:
 
 
 @trap
+def unlink_that_worked_says_it_failed(place: Path) -> list[str]:
+    """A lost answer of a network mount: the source is gone, so the copy is the file and must stay."""
+    album = fresh(place, across=True)
+    real_unlink, real_rename = os.unlink, rename._kernel_call
+
+    def unlink(path: object, *, dir_fd: int | None = None) -> None:
+        real_unlink(path, dir_fd=dir_fd)  # type: ignore[arg-type]
+        if isinstance(path, bytes) and not path.startswith(b".dupkit"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    def other_device(source_folder: int, source: bytes, target_folder: int, target: bytes) -> int:
+        if source_folder != target_folder:
+            return errno.EXDEV
+        return real_rename(source_folder, source, target_folder, target)
+
+    os.unlink, rename._kernel_call = unlink, other_device
+    try:
+        apply()
+    finally:
+        os.unlink, rename._kernel_call = real_unlink, real_rename
+    recover()
+    return album.check()
+
+
+@trap
 def journal_planted_among_the_photos(place: Path) -> list[str]:
     """Nothing in a photo folder is read as instructions."""
     album = fresh(place)
