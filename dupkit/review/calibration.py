@@ -148,13 +148,13 @@ class Calibration:
 
     @cached_property
     def _fit(self) -> np.ndarray:
-        """Precision of each band, made monotone over the decided bands and interpolated between them."""
+        """Precision of each band, made monotone over the decided bands, interpolated between, NaN beyond them."""
         decided = self._approved + self._rejected
         known = np.flatnonzero(decided)
         if not len(known):
             return np.full(len(decided), np.nan)
         fit = falling_fit(self._approved[known] / decided[known], decided[known].astype(np.float64))
-        return np.asarray(np.interp(np.arange(len(decided)), known, fit))
+        return np.asarray(np.interp(np.arange(len(decided)), known, fit, left=np.nan, right=np.nan))
 
     @cached_property
     def _false_shares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -190,7 +190,7 @@ class Calibration:
         """Return a row for each band: what was decided, its precision and how sure that is.
 
         Columns: rms_left, rms_right, n_approved, n_rejected (looked at), precision (NaN where none), low and high
-        (95 %), n_pairs (all), fit (precision made monotone, also where nothing was decided).
+        (95 %), n_pairs (all), fit (precision made monotone; between decided bands, too).
         """
         approved, rejected = self._approved, self._rejected
         decided = approved + rejected

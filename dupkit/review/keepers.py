@@ -209,7 +209,10 @@ def lacking_words(
                 f"fewer pixels: {width[member]} x {height[member]}, the keeper {width[keeper]} x {height[keeper]}"
             )
         elif word == "size":
-            words.append(f"smaller file: {size_words(size[member])}, the keeper {size_words(size[keeper])}")
+            ours, theirs = size_words(size[member]), size_words(size[keeper])
+            if ours == theirs:
+                ours, theirs = f"{size[member]:,} bytes", f"{size[keeper]:,} bytes"
+            words.append(f"smaller file: {ours}, the keeper {theirs}")
         elif word == "oldest":
             words.append(f"newer: {_date(mtime[member])}, the keeper {_date(mtime[keeper])}")
         elif word == "folder":

@@ -44,6 +44,7 @@ def test_groups_are_numbered_by_their_smallest_image_and_largest_rms_exposes_a_c
     [
         ({"pixels": [(2, 3), (4, 3)]}, 1, "most pixels", "fewer pixels: 2 x 3, the keeper 4 x 3"),
         ({"sizes": [1000, 2000]}, 1, "largest file", "smaller file: 1.0 kB, the keeper 2.0 kB"),
+        ({"sizes": [2000, 2001]}, 1, "largest file", "smaller file: 2,000 bytes, the keeper 2,001 bytes"),
         (
             {"mtimes": [10**18, 10**18 - 10**9]},
             1,
