@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dupkit.pairs.agreement import KEPT_PIXELS, SAMPLE_STRIDE, SIDE
+from dupkit.pairs.agreement import KEPT_PIXELS, SAMPLE_STRIDE, SIDE, agreement
 from dupkit.pairs.resample import resampled, window_matrix, window_slopes
+from dupkit.pairs.verdict import LOOK_ALIKE
 
 Array = NDArray[np.float32]
 
@@ -28,6 +29,15 @@ SMALLEST_SIDE = 0.5
 
 RIM = 1 / 64
 """Share of each side left out when aligned pictures are compared: there a caption or a frame shines through."""
+
+WIDE_RIM = 0.16
+"""Share of each side left out to see whether the middles agree: frames and captions are narrower."""
+
+MIDDLE_LESS = 0.15
+"""How much worse the middles may agree than the whole: a watermark covers more of them."""
+
+EQUAL = 0.999
+"""From this agreement on two pictures are equal, whatever their middles hold."""
 
 BLUR_TAKEN = 0.8
 """Share of the blur taken away before aligning: edges say where a picture lies, skies do not."""
@@ -89,20 +99,42 @@ def refine_windows(containers: Array, contents: Array, windows: Array, wider: Ar
     return windows
 
 
-def aligned_pictures(containers: Array, contents: Array, windows: Array) -> tuple[Array, Array]:
-    """Return the windows of the containers and the contents, 32 x 32, by one kernel and less a thin rim.
+def aligned_pictures(containers: Array, contents: Array, windows: Array, *, rim: float = RIM) -> tuple[Array, Array]:
+    """Return the windows of the containers and the contents, 32 x 32, by one kernel and less a rim.
 
     Parameters
     ----------
     containers, contents : ndarray of shape (n, 64, 64), float32
     windows : ndarray of shape (n, 4), float32
+    rim : float
+        Share of each side left out.
     """
-    rim = np.array([RIM, RIM, 1 - 2 * RIM, 1 - 2 * RIM], np.float32)
-    inner = np.concatenate([windows[:, :2] + RIM * windows[:, 2:], (1 - 2 * RIM) * windows[:, 2:]], axis=1)
-    middle = window_matrix(rim[0], rim[2], SIDE, contents.shape[-1])
+    inner = np.concatenate([windows[:, :2] + rim * windows[:, 2:], (1 - 2 * rim) * windows[:, 2:]], axis=1)
+    middle = window_matrix(rim, 1 - 2 * rim, SIDE, contents.shape[-1])
     stripes: Array = middle @ contents
     seen: Array = stripes @ middle.T
     return resampled(containers, inner, SIDE), seen
+
+
+def with_middles(score: Array, containers: Array, contents: Array, windows: Array) -> Array:
+    """Return the scores, lowered where the middles of the aligned pictures do not agree.
+
+    Two different pictures in one frame, or over one caption, agree in the strongest of their detail. Their middles
+    do not. Where a middle is flat, all that agrees is the rim: such a pair is no surer than unsure, unless the
+    pictures are equal.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n,)
+        Agreement of the aligned pictures.
+    containers, contents, windows
+        As for :func:`aligned_pictures`.
+    """
+    middle = agreement(*aligned_pictures(containers, contents, windows, rim=WIDE_RIM))
+    flat = np.isnan(middle) & (score < EQUAL)
+    middle = np.where(flat, LOOK_ALIKE - MIDDLE_LESS, np.where(np.isnan(middle), 1, middle))
+    lowered: Array = np.minimum(score, middle + np.float32(MIDDLE_LESS))
+    return lowered
 
 
 def _with_aspect(windows: Array, wider: Array) -> Array:

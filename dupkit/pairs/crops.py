@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dupkit.pairs.agreement import agreement
-from dupkit.pairs.alignment import aligned_pictures, refine_windows
+from dupkit.pairs.alignment import aligned_pictures, refine_windows, with_middles
 from dupkit.pairs.likeness import Rows
 from dupkit.pairs.orientations import INVERSE, orient_each
 from dupkit.pairs.parallel import Scheduler, row_batches, run_tasks
+from dupkit.pairs.verdict import SAME_PICTURE
 from dupkit.pairs.windows import NO_ASPECT, aspect_steps, contents_of, search_windows
 
 WINDOW_LIKE_ENOUGH = 0.8
@@ -184,7 +185,10 @@ def _window_agreement(
         holding = grey[container[part]].astype(np.float32)
         held = orient_each(grey[content[part]].astype(np.float32), orientation[part])
         refined = refine_windows(holding, held, windows[part], wider[part].astype(np.float32))
-        score[part] = agreement(*aligned_pictures(holding, held, refined))
+        agreed = agreement(*aligned_pictures(holding, held, refined))
+        good = np.flatnonzero(agreed >= SAME_PICTURE)
+        agreed[good] = with_middles(agreed[good], holding[good], held[good], refined[good])
+        score[part] = agreed
         found[part] = refined
     return score, found
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dupkit.pairs.agreement import FLAT_DETAIL, SIDE, agreement, detail_levels
+from dupkit.pairs.alignment import with_middles
 from dupkit.pairs.crops import compare_windows, find_windows, most_alike
 from dupkit.pairs.likeness import Rows, Waves, pair_likeness, shrink, waves_of
 from dupkit.pairs.orientations import INVERSE, orient_each
@@ -28,6 +29,9 @@ framed none fell below 0.45 (measured)."""
 
 BATCH_PAIRS = 256
 """Pairs compared at once: their pictures, twice 1 MiB, stay near the processor."""
+
+BATCH_MIDDLES = 64
+"""Pairs whose middles are compared at once; they are taken from the thumbnails, four times the size."""
 
 TASK_PAIRS = 8192
 """Pairs of one dask task."""
@@ -112,7 +116,7 @@ def _compare_whole(
     small = _four_times_smaller(grey)
     flat = np.concatenate([np.empty(0, bool), *(_flat(small[part]) for part in row_batches(len(small), BATCH_PAIRS))])
     arguments = [(rows_a[part], rows_b[part]) for part in row_batches(len(rows_a), TASK_PAIRS)]
-    parts = run_tasks(_whole_agreement, (small, waves_of(grey), flat), arguments, scheduler)
+    parts = run_tasks(_whole_agreement, (grey, small, waves_of(grey), flat), arguments, scheduler)
     return (
         np.concatenate([np.empty(0), *(part[0] for part in parts)]),
         np.concatenate([np.empty(0, np.int8), *(part[1] for part in parts)]),
@@ -133,7 +137,12 @@ def _flat(small: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 
 def _whole_agreement(
-    small: NDArray[np.uint16], waves: Waves, flat: NDArray[np.bool_], rows_a: Rows, rows_b: Rows
+    grey: NDArray[np.uint8],
+    small: NDArray[np.uint16],
+    waves: Waves,
+    flat: NDArray[np.bool_],
+    rows_a: Rows,
+    rows_b: Rows,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     likeness = pair_likeness(waves, rows_a, rows_b)
     orientation = likeness.argmax(axis=1).astype(np.int8)
@@ -144,4 +153,11 @@ def _whole_agreement(
         chosen = alike[part]
         first = orient_each(small[rows_a[chosen]] * np.float32(0.25), orientation[chosen])
         structure[chosen] = agreement(first, small[rows_b[chosen]] * np.float32(0.25))
+    good = np.flatnonzero(structure >= SAME_PICTURE)
+    for part in row_batches(len(good), BATCH_MIDDLES):
+        chosen = good[part]
+        first = orient_each(grey[rows_a[chosen]], orientation[chosen]).astype(np.float32)
+        second = grey[rows_b[chosen]].astype(np.float32)
+        windows = np.tile(np.array(WHOLE, np.float32), (len(chosen), 1))
+        structure[chosen] = with_middles(structure[chosen].astype(np.float32), first, second, windows)
     return structure, orientation
