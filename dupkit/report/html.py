@@ -200,7 +200,7 @@ def _groups(
                         "picture": picture(int(str(row.Index))),
                         "is_keeper": bool(member.is_keeper),
                         "reason": member.reason,
-                        "facts": f"{row.width} x {row.height} · {row.format} · {size_words(int(str(row.size_bytes)))}",
+                        "facts": _facts(row),
                     }
                     for row, member in zip(rows.itertuples(), members.itertuples(), strict=True)
                 ],
@@ -219,6 +219,12 @@ def _groups(
             }
         )
     return described
+
+
+def _facts(row: Any) -> str:
+    # Orientations 5 to 8 lie on their side: people know the upright picture.
+    width, height = (row.height, row.width) if row.orientation >= 5 else (row.width, row.height)
+    return f"{width} x {height} · {row.format} · {size_words(int(row.size_bytes))}"
 
 
 def _decided(decisions: pd.DataFrame | None) -> dict[frozenset[str], str]:

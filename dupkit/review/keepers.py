@@ -195,7 +195,10 @@ def lacking_words(
     reference : ndarray of shape (n_images,), bool
         Images in a reference folder: they stay where they are.
     """
-    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    # Orientations 5 to 8 lie on their side: people know the upright picture.
+    on_side = images["orientation"].to_numpy() >= 5
+    width = np.where(on_side, images["height"].to_numpy(), images["width"].to_numpy())
+    height = np.where(on_side, images["width"].to_numpy(), images["height"].to_numpy())
     size, mtime = images["size_bytes"].to_numpy(), images["mtime_ns"].to_numpy()
     formats = images["format"].to_numpy()
     words: list[str] = []

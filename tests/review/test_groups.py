@@ -79,6 +79,12 @@ def test_the_analyst_orders_the_rules(rules, keeper, kept, lacks) -> None:
     assert groups["reason"].tolist() == ([kept, lacks] if keeper == 0 else [lacks, kept])
 
 
+def test_reasons_name_the_sides_of_the_upright_picture() -> None:
+    images = make_images(letters(2), pixels=[(4, 3), (2, 3)]).assign(orientation=[6, 1])
+    groups = group_pairs(make_pairs([(0, 1, 0.0)]), images, threshold=1)
+    assert groups["reason"].tolist() == ["most pixels", "fewer pixels: 2 x 3, the keeper 3 x 4"]
+
+
 def test_a_second_picture_in_a_reference_folder_stays_too() -> None:
     images = make_images([b"a/1.jpg", b"a/2.jpg", b"b/3.jpg"], sizes=[1, 2, 3], reference=("a",))
     groups = group_pairs(make_pairs([(0, 1, 0.0), (1, 2, 0.0)]), images, threshold=1)
