@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dupkit import candidate_pairs
 from dupkit.pairs import MEASURES, pair_distances
 from dupkit.pairs import sieve as sieve_module
+from dupkit.pairs.arguments import pairs_in
 from dupkit.schema import build_histograms, check_table, empty_table
 from tests import naive
 
@@ -275,6 +276,23 @@ def test_a_bound_guessed_from_a_sample_does_not_show(monkeypatch):
     for answer in answers[1:]:
         pd.testing.assert_frame_equal(answer, answers[0])
         assert answer.attrs["max_rms"] == rms[999]
+
+
+def test_little_memory_holds_fewer_pairs_and_says_so():
+    histograms = table(clustered(np.random.default_rng(18), 6, 6))
+    distances = naive_distances(histograms)
+    memory = next(memory for memory in range(1, 1 << 30, 1 << 14) if fits(memory, len(histograms)))
+    with pytest.warns(UserWarning, match="returning every pair below .* raise max_memory for more"):
+        pairs = search(histograms, max_rms=9000.0, max_memory=memory)
+    assert 0 < len(pairs) < len(distances)
+    assert triples(pairs) == naive.closest_pairs(distances, pairs.attrs["max_rms"], 10**9)[0]
+
+
+def fits(memory, n_images):
+    try:
+        return pairs_in(memory, n_images) > 0
+    except ValueError:
+        return False
 
 
 def test_identical_images_beyond_max_pairs_are_tied_to_the_first_of_their_kind():
