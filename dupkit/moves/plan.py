@@ -78,7 +78,7 @@ def plan_moves(
     edges = zip(pairs["image_a"].tolist(), pairs["image_b"].tolist(), pairs["rms"].tolist(), strict=True)
     choices = choose_moves(_groups(groups), edges, pictures, reference=reference)
     choices.sort(key=lambda choice: pictures[choice.image_id].path)
-    draft = _Draft(Disk(os.fsencode(root)), pictures, side_files)
+    draft = _Draft(Disk(os.fsencode(root)), pictures, frozenset(images["path_bytes"]), side_files)
     draft.add(choices)
     attrs = {
         "root": root,
@@ -153,6 +153,7 @@ class _Draft:
 
     disk: Disk
     pictures: Mapping[int, Picture]
+    all_paths: frozenset[bytes]
     side_rule: str
     rows: list[_Row] = field(default_factory=list)
     keeper_hashes: dict[str, str] = field(default_factory=dict)
@@ -213,6 +214,8 @@ class _Draft:
             # A raw file that is a picture of the plan moves or stays by its own row.
             if not has_content(side) or side == keeper or side in sources:
                 continue
+            if self._stays_with_another(side, self.pictures[choice.image_id].path, sources):
+                continue
             size_bytes, content_hash = self.disk.size_and_hash(side)
             twin = self._twin(side, keeper, size_bytes, content_hash)
             if twin is None:
@@ -220,6 +223,11 @@ class _Draft:
                 raise _StaysError(msg)
             found.append(_Row(side, b"", size_bytes, content_hash, twin, ""))
         return found
+
+    def _stays_with_another(self, side: bytes, picture: bytes, moving: set[bytes]) -> bool:
+        """Return whether a side file belongs to another picture too, which stays, so that it is no orphan."""
+        others = (other for other in self.disk.pictures_of(side) if other != picture and other in self.all_paths)
+        return any(other not in moving for other in others)
 
     def _twin(self, side: bytes, keeper: bytes, size_bytes: int, content_hash: str) -> bytes | None:
         extension = split_name(side)[1].lower()
@@ -237,7 +245,7 @@ class _Draft:
         for side in self.disk.side_files(picture):
             if has_content(side) or side in claimed:
                 continue
-            if any(other not in moving for other in self.disk.pictures_of(side) if other != picture):
+            if self._stays_with_another(side, picture, moving):
                 continue
             size_bytes, content_hash = self.disk.size_and_hash(side)
             found.append(_Row(side, b"", size_bytes, content_hash, keeper, ""))

@@ -75,7 +75,10 @@ class Disk:
         return [_join(folder, other) for other in beside if other != name and is_side_file(other)]
 
     def pictures_of(self, side: bytes) -> list[bytes]:
-        """Return the paths in the folder that could be the side file's picture: same stem, no side files themselves."""
+        """Return the paths in the folder that could be the side file's picture: same stem, no side files themselves.
+
+        Whether they are pictures, the caller knows.
+        """
         folder, name = split_path(side)
         stem = split_name(name)[0]
         found = [other for other in self.with_stem(folder, stem) if not is_side_file(other)]

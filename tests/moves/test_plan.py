@@ -127,6 +127,19 @@ def test_settings_of_a_picture_that_stays_stay(root: Path) -> None:
     assert moves["source"].tolist() == ["s/b.jpg"]
 
 
+def test_settings_go_along_past_a_file_of_the_same_stem_that_is_no_picture(root: Path) -> None:
+    write_files(root, {"a.jpg": b"1", "s/b.jpg": b"1", "s/b.txt": b"notes", "s/b.xmp": b"x"})
+    moves = plan_of(root, ["a.jpg", "s/b.jpg"], [(0, 1, 0.0)], [(0, 1)])
+    assert moves["source"].tolist() == ["s/b.jpg", "s/b.xmp"]
+
+
+def test_a_film_that_the_keeper_shares_stays_with_the_keeper(root: Path) -> None:
+    write_files(root, {"s/b.heic": b"1", "s/b.jpg": b"2", "s/b.mov": b"film"})
+    moves = plan_of(root, ["s/b.heic", "s/b.jpg"], [(0, 1, 9.0)], [(0, 1)])
+    assert moves["source"].tolist() == ["s/b.jpg"]
+    assert moves["status"].tolist() == ["planned"]
+
+
 @pytest.mark.parametrize("name", ["b.CR2", "b.mov", "b.dng"])
 def test_a_raw_file_or_film_keeps_its_picture_where_the_keeper_lacks_it(root: Path, name: str) -> None:
     write_files(root, {"k/a.jpg": b"1", "s/b.jpg": b"1", "s/" + name: b"raw"})
