@@ -98,9 +98,7 @@ def _find_pairs(
     with _timed(seconds, "structure"):
         pairs = dupkit.propose_pairs(pairs, histograms, thumbnails, images=images, old_ids=histograms.index[old])
         pairs = dupkit.describe_pairs(pairs, images, thumbnails, pixel_hashes=dupkit.pixel_hashes)
-    # Of what other measures proposed, structure's yes is what is worth a row.
-    same = pairs["verdict"].str.startswith("same", na=False)
-    return pairs[(pairs["rms"] < below) | same].reset_index(drop=True)
+    return dupkit.confirmed_pairs(pairs)
 
 
 def run_scan(options: argparse.Namespace) -> int:
@@ -264,10 +262,12 @@ def run_apply(options: argparse.Namespace) -> int:
 
 def run_undo(options: argparse.Namespace) -> int:
     """Move the files of a plan back, or list the plans; 1 where a move back failed."""
-    from dupkit.moves import list_plans, undo_plan
+    from dupkit.moves import list_plans, recover, undo_plan
 
     if not options.list:
         return _print_outcome(undo_plan(options.plan_id), "undone")
+    for line in recover():
+        print(line)
     plans = list_plans()
     if not plans:
         print("no plans yet")
