@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dupkit.moves import plan_moves as plan_moves
     from dupkit.moves import undo_moves as undo_moves
     from dupkit.pairs import candidate_pairs as candidate_pairs
+    from dupkit.pairs import confirmed_pairs as confirmed_pairs
     from dupkit.pairs import describe_pairs as describe_pairs
     from dupkit.pairs import nearest_neighbours as nearest_neighbours
     from dupkit.pairs import propose_pairs as propose_pairs
@@ -36,6 +37,7 @@ _ROOMS = {
     "apply_moves": "applying",
     "candidate_pairs": "pairs",
     "compute_histograms": "scan",
+    "confirmed_pairs": "pairs",
     "describe_pairs": "pairs",
     "group_pairs": "review",
     "nearest_neighbours": "pairs",

@@ -1,5 +1,6 @@
 """Histograms -> candidate pairs: every pair below a distance, the counts of all distances, and a second opinion."""
 
+from dupkit.pairs.confirmed import confirmed_pairs as confirmed_pairs
 from dupkit.pairs.counts import rms_counts as rms_counts
 from dupkit.pairs.describe import describe_pairs as describe_pairs
 from dupkit.pairs.distance import pair_distances as pair_distances
