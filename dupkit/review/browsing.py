@@ -16,7 +16,7 @@ import traitlets
 
 from dupkit.pairs.measures import MEASURES
 from dupkit.review.calibration import band_edges
-from dupkit.review.decisions import DECISION_WORDS, Decisions, batches_to_undo, open_decisions
+from dupkit.review.decisions import DECISION_WORDS, Decisions, open_decisions
 from dupkit.review.groups import check_threshold, image_positions, proposed_by_structure
 from dupkit.review.keepers import KEEPER_RULES, check_rules, in_reference, keeper_order
 from dupkit.review.listing import Listing, check_filters, check_order
@@ -293,7 +293,7 @@ class Browsing(traitlets.HasTraits):
         if stored:
             self._seen = stored[-1].decision_id
         if not self._ready:
-            self._batches = batches_to_undo(stored, self.decisions.root)
+            self._batches = [batch for batch in self.decisions.batches_to_undo() if batch[2] <= self._seen]
         return len(stored)
 
     def _view_name(self) -> str:

@@ -158,6 +158,13 @@ class Decisions:
         sql = f"SELECT {', '.join(_COLUMNS)} FROM decision WHERE decision_id BETWEEN ? AND ? AND root = ?"
         return [Decision(*row) for row in self._fetch(f"{sql} ORDER BY decision_id", (first, last, self.root))]
 
+    def batches_to_undo(self) -> list[tuple[int, int, int]]:
+        """Return the batches of this folder that are not undone, oldest first: number, first and last decision_id."""
+        sql = "SELECT batch, MIN(decision_id), MAX(decision_id), undoes FROM decision WHERE root = ? GROUP BY batch"
+        batches = self._fetch(f"{sql} ORDER BY batch", (self.root,))
+        undone = {undoes for _, _, _, undoes in batches if undoes is not None}
+        return [batch[:3] for batch in batches if batch[3] is None and batch[0] not in undone]
+
     def _fetch(self, sql: str, values: tuple[int | bytes, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             cursor = self._connection.cursor()
@@ -230,20 +237,6 @@ def open_decisions(images: pd.DataFrame, *, path: Path | None = None) -> Decisio
     view_connection.execute("PRAGMA synchronous = NORMAL")
     view_connection.execute(f"PRAGMA busy_timeout = {_VIEW_PATIENCE_MS}")
     return Decisions(connection, root, view_connection=view_connection)
-
-
-def batches_to_undo(stored: Iterable[Stored], root: bytes) -> list[tuple[int, int, int]]:
-    """Return the batches of one folder that are not undone, oldest first: number, first and last decision_id."""
-    found: dict[int, tuple[int, int, int]] = {}
-    for one in stored:
-        if one.root != root:
-            continue
-        if one.undoes is not None:
-            found.pop(one.undoes, None)
-        else:
-            _, first, _ = found.get(one.batch, (0, one.decision_id, 0))
-            found[one.batch] = (one.batch, first, one.decision_id)
-    return list(found.values())
 
 
 def person() -> str:

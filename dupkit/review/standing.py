@@ -124,9 +124,20 @@ class Standing:
         """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
         if not stored:
             return np.zeros(0, dtype=np.int64)
-        ids_read, batches, undoes, roots, paths_a, paths_b, hashes_a, hashes_b, words, _, stand_for, times = zip(
-            *stored, strict=True
-        )
+        (
+            ids_read,
+            batches,
+            undoes,
+            roots,
+            paths_a,
+            paths_b,
+            hashes_a,
+            hashes_b,
+            words,
+            keeper_paths,
+            stand_for,
+            times,
+        ) = zip(*stored, strict=True)
         content_a = _looked_up(self._content_of_hash, hashes_a)
         content_b = _looked_up(self._content_of_hash, hashes_b)
         known = np.flatnonzero((content_a >= 0) & (content_b >= 0))
@@ -146,10 +157,9 @@ class Standing:
         there, places = _found(keys, self._pair_keys)
         rows = rows[there]
         position[rows] = self.by_images[places]
-        self._own_looked_at[position[rows]] = [
-            steps[stored[row].batch, stored[row].decided_at] <= MOST_LOOKED_AT for row in rows.tolist()
-        ]
-        keepers = np.array([self._row_of_path.get(stored[row].keeper, -1) for row in rows.tolist()], dtype=np.int64)
+        together = np.fromiter(map(steps.__getitem__, zip(batches, times, strict=True)), dtype=np.int64, count=len(ids))
+        self._own_looked_at[position[rows]] = together[rows] <= MOST_LOOKED_AT
+        keepers = _looked_up(self._row_of_path, keeper_paths)[rows]
         self._take_own(position[rows], ids[rows], codes[rows], keepers)
         is_undo = np.array([batch is not None for batch in undoes], dtype=bool)
         self.taken_id[position[rows]] = np.where(is_undo, np.array(stand_for, dtype=np.int64), ids)[rows]
