@@ -7,6 +7,8 @@ watermark or a caption.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +18,25 @@ from dupkit.pairs.verdict import LOOK_ALIKE
 
 Array = NDArray[np.float32]
 
-STEPS = ((16, 4, True), (32, 1, False))
-"""Side of the pictures compared, number of steps, whether height and width change together. The first are coarse and
-cheap; the last lets them change apart, because files round their pixels and thumbnails the aspect. More steps at 32
-cost twice the time and give a crop in a hundred (measured)."""
+
+class Steps(NamedTuple):
+    """Side of the pictures compared, number of steps, whether height and width change together."""
+
+    side: int
+    rounds: int
+    tied: bool
+
+
+COARSE_STEPS = Steps(side=16, rounds=4, tied=True)
+"""The first steps are coarse and cheap: a window of :mod:`dupkit.pairs.windows` is off by half a pixel of 12."""
+
+FINE_STEPS = Steps(side=32, rounds=1, tied=False)
+"""The last lets height and width change apart, because files round their pixels and thumbnails the aspect. More steps
+at 32 cost twice the time and give a crop in a hundred (measured)."""
+
+HOPEFUL = 0.86
+"""Sharpened pictures that correlate less after the coarse steps are given up: 1 crop in 500 does, and half of the
+different pictures (measured)."""
 
 LARGEST_STEP = 0.04
 """Most that an edge moves in one step, as a share of the side: the slopes hold no farther than a few pixels."""
@@ -57,7 +74,7 @@ def sharpened(pictures: Array) -> Array:
     return rest
 
 
-def refine_windows(containers: Array, contents: Array, windows: Array, wider: Array) -> Array:
+def refine_windows(containers: Array, contents: Array, windows: Array, wider: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return the windows moved to where the containers' pictures lie on the contents.
 
     Parameters
@@ -71,32 +88,48 @@ def refine_windows(containers: Array, contents: Array, windows: Array, wider: Ar
 
     Returns
     -------
-    ndarray of shape (n, 4), float32
+    windows : ndarray of shape (n, 4), float32
         Inside the container.
+    hopeful : ndarray of shape (n,), bool
+        False where the coarse steps already left too little in common; such a window was not refined further.
     """
     edges, content_edges = sharpened(containers), sharpened(contents)
-    windows = _with_aspect(windows.astype(np.float32), wider)
-    for side, rounds, tied in STEPS:
-        whole = window_matrix(0.0, 1.0, side, contents.shape[-1])
-        stripes: Array = whole @ content_edges
-        seen: Array = stripes @ whole.T
-        target = _standardised(seen.reshape(len(contents), -1))
-        weight = np.ones_like(target)
-        for _ in range(rounds):
-            shown, slopes = _with_slopes(edges, windows, side)
-            if tied:
-                # Top, left and size: three ways to go wrong instead of four.
-                size = slopes[:, 2:3] + wider[:, None, None] * slopes[:, 3:]
-                slopes = np.concatenate([slopes[:, :2], size], axis=1)
-            step, misfit = _step(shown, slopes, target, weight)
-            if tied:
-                step = np.concatenate([step, wider[:, None] * step[:, 2:]], axis=1)
-            windows = _inside(windows + np.clip(step, -LARGEST_STEP, LARGEST_STEP))
-            sample = misfit[:, ::SAMPLE_STRIDE]
-            n_kept = round(KEPT_PIXELS * sample.shape[1])
-            bound = np.partition(sample, n_kept - 1, axis=1)[:, n_kept - 1 : n_kept]
-            weight = (misfit <= bound).astype(np.float32)
+    coarse = _moved(edges, content_edges, _with_aspect(windows.astype(np.float32), wider), wider, COARSE_STEPS)
+    whole = window_matrix(0.0, 1.0, COARSE_STEPS.side, contents.shape[-1])
+    target = _reduced(content_edges, whole)
+    shown = _standardised(resampled(edges, coarse, COARSE_STEPS.side).reshape(len(edges), -1))
+    hopeful: NDArray[np.bool_] = (target * shown).mean(axis=1) >= HOPEFUL
+    good = np.flatnonzero(hopeful)
+    coarse[good] = _moved(edges[good], content_edges[good], coarse[good], wider[good], FINE_STEPS)
+    return coarse, hopeful
+
+
+def _moved(edges: Array, content_edges: Array, windows: Array, wider: Array, steps: Steps) -> Array:
+    if not len(edges):
+        return windows
+    target = _reduced(content_edges, window_matrix(0.0, 1.0, steps.side, edges.shape[-1]))
+    weight = np.ones_like(target)
+    for _ in range(steps.rounds):
+        shown, slopes = _with_slopes(edges, windows, steps.side)
+        if steps.tied:
+            # Top, left and size: three ways to go wrong instead of four.
+            size = slopes[:, 2:3] + wider[:, None, None] * slopes[:, 3:]
+            slopes = np.concatenate([slopes[:, :2], size], axis=1)
+        step, misfit = _step(shown, slopes, target, weight)
+        if steps.tied:
+            step = np.concatenate([step, wider[:, None] * step[:, 2:]], axis=1)
+        windows = _inside(windows + np.clip(step, -LARGEST_STEP, LARGEST_STEP))
+        sample = misfit[:, ::SAMPLE_STRIDE]
+        n_kept = round(KEPT_PIXELS * sample.shape[1])
+        bound = np.partition(sample, n_kept - 1, axis=1)[:, n_kept - 1 : n_kept]
+        weight = (misfit <= bound).astype(np.float32)
     return windows
+
+
+def _reduced(edges: Array, whole: Array) -> Array:
+    stripes: Array = whole @ edges
+    seen: Array = stripes @ whole.T
+    return _standardised(seen.reshape(len(edges), -1))
 
 
 def aligned_pictures(containers: Array, contents: Array, windows: Array, *, rim: float = RIM) -> tuple[Array, Array]:

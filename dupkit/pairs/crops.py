@@ -150,7 +150,7 @@ def compare_windows(
     Returns
     -------
     structure : ndarray of shape (n,), float64
-        0 to 1; NaN where the window or the content is flat.
+        0 to 1; NaN where the window or the content is flat, 0 where they had too little in common to go on.
     windows : ndarray of shape (n, 4), float64
         top, left, height, width as shares of the container.
     """
@@ -184,12 +184,13 @@ def _window_agreement(
     for part in row_batches(len(container), BATCH_WINDOWS):
         holding = grey[container[part]].astype(np.float32)
         held = orient_each(grey[content[part]].astype(np.float32), orientation[part])
-        refined = refine_windows(holding, held, windows[part], wider[part].astype(np.float32))
-        agreed = agreement(*aligned_pictures(holding, held, refined))
+        refined, hopeful = refine_windows(holding, held, windows[part], wider[part].astype(np.float32))
+        found[part] = refined
+        agreed = np.zeros(len(refined), np.float32)
+        agreed[hopeful] = agreement(*aligned_pictures(holding[hopeful], held[hopeful], refined[hopeful]))
         good = np.flatnonzero(agreed >= SAME_PICTURE)
         agreed[good] = with_middles(agreed[good], holding[good], held[good], refined[good])
         score[part] = agreed
-        found[part] = refined
     return score, found
 
 

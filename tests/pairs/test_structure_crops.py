@@ -133,7 +133,8 @@ def test_refining_moves_a_window_to_its_place(large: np.ndarray):
     window = np.array([[0.07, 0.13, 0.8, 0.8]], np.float32)
     whole, part = (cut(large[0], w)[None].astype(np.float32) for w in ((0, 0, 1, 1), window[0]))
     start = window + np.array([[0.02, -0.02, -0.03, -0.03]], np.float32)
-    refined = refine_windows(whole, part, start, np.ones(1, np.float32))
+    refined, hopeful = refine_windows(whole, part, start, np.ones(1, np.float32))
+    assert hopeful.all()
     assert np.abs(refined - window).max() < 0.015
     first, second = aligned_pictures(whole, part, refined)
     assert np.abs(first - second).mean() < 4
@@ -142,7 +143,7 @@ def test_refining_moves_a_window_to_its_place(large: np.ndarray):
 def test_refining_never_leaves_the_picture():
     pictures = scenes(6, seed=2).astype(np.float32)
     windows = np.tile(np.array([0.3, 0.29, 0.7, 0.71], np.float32), (3, 1))
-    refined = refine_windows(pictures[:3], pictures[3:], windows, np.ones(3, np.float32))
+    refined, _ = refine_windows(pictures[:3], pictures[3:], windows, np.ones(3, np.float32))
     assert (refined >= 0).all()
     assert (refined[:, :2] + refined[:, 2:] <= 1 + 1e-6).all()
 
