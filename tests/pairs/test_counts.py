@@ -42,16 +42,18 @@ def test_counts_equal_measured_distances_over_tile_borders(n_images):
 
 
 def test_a_distance_on_an_edge_belongs_to_the_bin_that_begins_there():
-    # sqrt(2 * 1960^2 / 768) lies beside 100.02; with 384 bins moved by k, the distance is k: 10, 20, 30 exactly.
-    rows = np.full((5, 768), 1875.0)
-    for row, shift in enumerate((0, 10, 20, 30, 40)):
-        rows[row, 0::2] += shift / 2
-        rows[row, 1::2] -= shift / 2
-        rows[row] *= 1
-    table = rms_counts(build_histograms(rows.astype(np.float32)), progress=False)
-    distances = naive.all_distances(dict(enumerate(rows))).values()
-    assert sorted(distances) == [5.0, 5.0, 5.0, 5.0, 10.0, 10.0, 10.0, 15.0, 15.0, 20.0]
-    assert table["n_pairs"].tolist() == [4, 5, 1]
+    # Every bin of two rows differs by k: their distance is k. In the second half the bins have fractions that make
+    # the products round: 56 bits and more.
+    rng = np.random.default_rng(7)
+    signs = np.tile([1.0, -1.0], 384)
+    whole = [np.full(768, 1875.0) + shift * signs for shift in (0, 5, 10, 15, 20)]
+    base = 1875 + rng.integers(-4096, 4096, (12, 384)).repeat(2, axis=1) / 4096 * np.tile([1, -1], 384)
+    rows = np.concatenate([whole, base, base + 10 * signs]).astype(np.float32)
+    table = rms_counts(build_histograms(rows), progress=False)
+    distances = list(naive.all_distances(dict(enumerate(rows))).values())
+    assert distances.count(10.0) >= 3 + 12
+    for left, right, n_pairs, _ in table.itertuples(index=False):
+        assert n_pairs == sum(left <= rms < right for rms in distances)
 
 
 def test_counts_below_a_bound_are_the_pairs_below_it():
