@@ -120,7 +120,7 @@ def open_notebook(page: Page, lab: Lab, name: str, cells: Sequence[str], *, time
     page.goto(lab.url(name))
     run_all_cells(page)
     review = page.get_by_role("region", name="Review of duplicate photos")
-    expect(review.get_by_role("status")).to_contain_text("below", timeout=timeout)
+    expect(review.first.get_by_role("status")).to_contain_text("below", timeout=timeout)
     return review
 
 
