@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -49,10 +50,11 @@ _real_kernel_call = rename._kernel_call
 
 
 def _existence_then_rename(source_folder: int, source: bytes, target_folder: int, target: bytes) -> int:
-    """What comparable tools do: ask whether the name is free, then rename."""
+    """What comparable tools do: ask whether the name is free, a moment later rename."""
     try:
         os.stat(target, dir_fd=target_folder)
     except FileNotFoundError:
+        time.sleep(0.0005)
         return _overwriting_rename(source_folder, source, target_folder, target)
     return 17
 

@@ -115,12 +115,14 @@ def foreign_file_at_the_destination_after_a_kill(place: Path) -> list[str]:
     """Recovery must not take another file for the moved one."""
     album = fresh(place)
     run_traced(apply, kill_at=0, only=frozenset({"renameat2"}))
-    target = album.root / "exact duplicates" / "2019" / "a.jpg"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(b"somebody else's")
+    targets = [album.root / os.fsdecode(album.moves[number].destination) for number in (0, 2)]
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"somebody else's")
     recover()
-    status = album.statuses()[0].status
-    return [*same(target, b"somebody else's"), *([] if status == "planned" else [f"recovery says {status}"])]
+    statuses = {number: album.statuses()[number].status for number in (0, 2)}
+    faults = [fault for target in targets for fault in same(target, b"somebody else's")]
+    return faults + [f"recovery says {status}" for status in statuses.values() if status != "planned"]
 
 
 @trap
