@@ -111,6 +111,7 @@ def main() -> int:
     # Mounts are taken away on the way out, so an end from outside must be one that Python sees.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     place = Path(tempfile.mkdtemp(prefix="dupkit-faults-", dir=memory if os.access(memory, os.W_OK) else None))
+    place.chmod(0o755)  # another user shall look in
     os.environ["DUPKIT_STATE"] = str(place / "state")
     lines, bad = [], 0
     try:
