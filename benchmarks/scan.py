@@ -23,9 +23,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 WORKERS = 2
+
+TORCH_MODULES = (
+    "torch",
+    "torch.nn",
+    "torch.utils",
+    "torch.utils.data",
+    "torchvision",
+    "torchvision.models",
+    "torchvision.models.vision_transformer",
+    "torchvision.transforms",
+)
 
 Stages = dict[str, float]
 
@@ -132,12 +144,30 @@ def czkawka_job(folder: Path) -> Clock:
     return clock
 
 
+class Empty(type):
+    """A class of classes in which every name is the class itself."""
+
+    def __getattr__(cls, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return cls
+
+
+class StandIn(ModuleType):
+    """A module in which every name is an empty class."""
+
+    __path__: ClassVar[list[str]] = []
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return sys.modules.get(f"{self.__name__}.{name}") or Empty(name, (), {"__init__": lambda *_, **__: None})
+
+
 def imagededup_job(folder: Path) -> Clock:
     """Time imagededup's pHash and its search. The package wants torch, which pHash never touches: a stand-in does."""
-    from unittest.mock import MagicMock
-
-    for name in ("torch", "torch.utils", "torch.utils.data", "torchvision", "torchvision.transforms"):
-        sys.modules.setdefault(name, MagicMock())
+    for name in TORCH_MODULES:
+        sys.modules.setdefault(name, StandIn(name))
     from imagededup.methods.hashing import PHash
 
     from benchmarks.peers import PHASH_DISTANCE
