@@ -9,6 +9,9 @@ const TALLEST = 8_000_000;
 /** Rows asked for at once. */
 const CHUNK = 40;
 
+/** Milliseconds after a decision before the list's rows are asked for again. */
+const DECIDED_AFTER = 150;
+
 class PairList {
   constructor(page) {
     this.page = page;
@@ -34,6 +37,11 @@ class PairList {
     });
     this.summary = element("span", { class: "dupkit-muted" });
     this.node = element("div", { class: "dupkit-list-column" }, element("div", { class: "dupkit-filters" }, this.shown, this.order, this.decision, this.verdict, this.folder), this.scroller, this.summary);
+    // Whoever decides ten pairs a second sees the tags in the list a moment later.
+    this.refreshRows = debounce(() => {
+      this.forgetRows();
+      this.draw();
+    }, DECIDED_AFTER);
     this.sizes = new ResizeObserver(() => this.draw());
     this.sizes.observe(this.scroller);
   }
@@ -42,22 +50,29 @@ class PairList {
   update(status) {
     for (const [select, value] of [[this.order, status.order], [this.shown, status.filters.show], [this.decision, status.filters.decision], [this.verdict, status.filters.verdict]]) select.value = value ?? "";
     if (document.activeElement !== this.folder) this.folder.value = status.filters.folder ?? "";
-    const edition = `${status.revision} ${status.threshold} ${status.order} ${JSON.stringify(status.filters)} ${status.n_visible}`;
+    const edition = `${status.list_revision} ${status.threshold} ${status.order} ${JSON.stringify(status.filters)} ${status.n_visible}`;
     const fresh = edition !== this.said;
-    this.said = edition;
+    const decided = status.revision !== this.revision;
     const moved = status.place !== this.place;
-    this.place = status.place;
+    [this.said, this.revision, this.place] = [edition, status.revision, status.place];
     if (fresh) {
-      this.edition += 1;
-      this.stale = this.rows;
-      this.rows = new Map();
-      this.asked.clear();
+      this.forgetRows();
       this.n_rows = status.n_visible;
       this.space.style.height = `${Math.min(this.n_rows * ROW_HEIGHT, TALLEST)}px`;
       this.summary.textContent = status.n_visible === 1 ? "1 pair in the list" : `${countInWords(status.n_visible)} pairs in the list`;
+    } else if (decided) {
+      this.refreshRows();
     }
     if (fresh || moved) this.reveal();
     this.draw();
+  }
+
+  /** Ask for rows anew; what was there stands until they come. */
+  forgetRows() {
+    this.edition += 1;
+    this.stale = this.rows;
+    this.rows = new Map();
+    this.asked.clear();
   }
 
   rowsInSight() {

@@ -51,7 +51,8 @@ class Viewer {
       shown = this.compare.show(pair, side);
     }
     clearTimeout(this.ahead);
-    this.ahead = setTimeout(() => upcoming.flat().forEach((image) => this.page.pictures.want(image, side, 1)), AHEAD_AFTER);
+    // The next three pairs come before the list's rows, the other seven after them.
+    this.ahead = setTimeout(() => upcoming.flat().forEach((image, i) => this.page.pictures.want(image, side, i < 6 ? 1 : 4)), AHEAD_AFTER);
     this.showFacts(pair);
     clearTimeout(this.curious);
     this.curious = setTimeout(() => this.askCamera(pair), [pair.a, pair.b].every(({ image }) => this.cameras.has(image)) ? 0 : CAMERA_AFTER);
