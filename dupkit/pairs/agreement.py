@@ -119,6 +119,17 @@ def agreement(first: Array, second: Array) -> Array:
     return score
 
 
+def rest_of_fit(first: Array, second: Array) -> Array:
+    """Return the root mean square, grey levels, of what is left once brightness and contrast are fitted.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n, 32, 32), float32, grey levels
+    """
+    n_pixels = SIDE * SIDE
+    return _fit(first.reshape(-1, n_pixels), second.reshape(-1, n_pixels))[3]
+
+
 def _fit(first: Array, second: Array) -> tuple[Array, Array, Array, Array]:
     # Both pictures are standardised over the pixels that agree best, not one fitted to the other: that would not be
     # symmetric. Returns each one's grey levels per unit, shape (n, 1), the share of pixels that agrees, and the root
