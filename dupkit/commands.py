@@ -88,15 +88,12 @@ def _find_pairs(
     images, histograms, thumbnails = tables
     with _timed(seconds, "pairs"):
         old = in_reference(images.loc[histograms.index])
+        old_ids = histograms.index[old]
         pairs = dupkit.candidate_pairs(
-            histograms[~old],
-            against=histograms[old] if old.any() else None,
-            max_rms=below,
-            measure=options.measure,
-            scheduler=scheduler,
+            histograms, max_rms=below, measure=options.measure, old_ids=old_ids, scheduler=scheduler
         )
     with _timed(seconds, "structure"):
-        pairs = dupkit.propose_pairs(pairs, histograms, thumbnails, images=images, old_ids=histograms.index[old])
+        pairs = dupkit.propose_pairs(pairs, histograms, thumbnails, images=images, old_ids=old_ids)
         pairs = dupkit.describe_pairs(pairs, images, thumbnails, pixel_hashes=dupkit.pixel_hashes)
     return dupkit.confirmed_pairs(pairs)
 
@@ -160,6 +157,8 @@ def _print_summary(
         f"{len(below):,} pairs below {measure} {threshold:g} ({exact:,} exact) · {n_groups:,} groups · "
         f"{len(moving):,} files ({size}) beside their keepers"
     )
+    if pairs.attrs["max_rms"] < threshold:
+        print(f"  so many pairs that only those below {pairs.attrs['max_rms']:g} are listed; all of these are")
     for verdict, count in pairs["verdict"].value_counts().items():
         print(f"  {count:6,}  {verdict}")
     beyond = len(pairs) - len(below)
