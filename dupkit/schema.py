@@ -112,9 +112,9 @@ TABLES: Mapping[str, Table] = {
                 Column(
                     "structure",
                     "float64",
-                    "0 to 1, agreement of the grey pictures; NaN: none or not described",
+                    "0 to 1, agreement of the grey pictures; NaN: flat or not described",
                 ),
-                Column("transform", "str", "how b is made from a, in words; NA until described"),
+                Column("transform", "str", "how b is made from a, in words, '' where unknown; NA until described"),
                 Column(
                     "verdict",
                     "str",
