@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import dupkit
 from dupkit import commands
+from dupkit.moves.failures import describe_failure
 
 REFUSED, INTERRUPTED = 2, 130
 """Exit codes beside the commands' own: nothing was begun; Ctrl-C."""
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (ValueError, OSError, RuntimeError) as error:
         # The rooms check their input before any work and say thing, value, allowed and remedy in one line.
-        print(f"dupkit {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"dupkit {options.command}: {' '.join(describe_failure(error).split())}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         print(f"dupkit {options.command}: interrupted; what was read is kept, run it again to go on", file=sys.stderr)

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "widgets": GROUND | {"scan", "review", "moves", "report"},
     "lab": GROUND | {"demo"},
     "commands": GROUND | {"scan", "pairs", "review", "moves", "report", "demo", "lab"},
-    "cli": {"commands"},
+    "cli": {"commands", "moves"},
     "__main__": {"cli"},
 }
 
