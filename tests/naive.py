@@ -68,8 +68,8 @@ def falling_fit(values, weights):
         while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
             value_b, weight_b, n_b = blocks.pop()
             value_a, weight_a, n_a = blocks.pop()
-            weight = weight_a + weight_b
-            blocks.append([(value_a * weight_a + value_b * weight_b) / weight, weight, n_a + n_b])
+            both = weight_a + weight_b
+            blocks.append([(value_a * weight_a + value_b * weight_b) / both, both, n_a + n_b])
     return [value for value, _, n in blocks for _ in range(n)]
 
 
@@ -176,9 +176,7 @@ def picture_agreement(first, second):
         if reached <= 0.75 * total or number == 0:
             weights, agreed = weights + weight, agreed + each * weight
     score = (share * full * min(1.0, max(0.0, agreed / weights))) ** (1 / 3)
-    seen = [
-        math.sqrt(max(0.0, block[2] * gain_a**2 + block[3] * gain_b**2 - 2 * 4.0 - 8 * 4.0)) for block in blocks
-    ]
+    seen = [math.sqrt(max(0.0, block[2] * gain_a**2 + block[3] * gain_b**2 - 2 * 4.0 - 8 * 4.0)) for block in blocks]
     score *= min(1.0, sum(seen) ** 2 / max(1e-3, sum(x * x for x in seen)) / 12) ** 0.25
     rest = math.sqrt(sum(distance**2 for distance in apart) / 1024) * min(gain_a, gain_b)
     return 1 - (1 - score) * min(1.0, rest / 0.25)

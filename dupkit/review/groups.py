@@ -107,13 +107,13 @@ def check_threshold(threshold: float) -> float:
 
 
 def below_threshold(pairs: pd.DataFrame, threshold: float) -> np.ndarray:
-    """Return for each pair whether it is below a threshold: strictly, and not one that structure proposed."""
+    """Return for each pair whether it is below a threshold: strictly, and found by the measure, not proposed."""
     return np.asarray((pairs["rms"].to_numpy() < threshold) & ~proposed_by_structure(pairs))
 
 
 def proposed_by_structure(pairs: pd.DataFrame) -> np.ndarray:
-    """Return for each pair whether structure proposed it, as a bool array; such a pair is never below the slider."""
-    return np.asarray((pairs["proposed_by"] == "structure").to_numpy(dtype=bool))
+    """Return for each pair whether another measure than the slider's proposed it, structure say; never below it."""
+    return np.asarray((pairs["proposed_by"] != pairs["measure"]).to_numpy(dtype=bool))
 
 
 def image_positions(pairs: pd.DataFrame, images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
