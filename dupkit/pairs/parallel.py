@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from dask.base import compute, get_scheduler
+from dask.base import compute
 from dask.delayed import delayed
-from threadpoolctl import threadpool_limits
+
+from dupkit.pairs.running import active_scheduler, one_blas_thread
 
 Scheduler = str | None
 """What dask takes as ``scheduler=``; None: the active one."""
@@ -36,9 +37,9 @@ def run_tasks(
     together = [delayed(value, traverse=False) for value in shared]
     call = delayed(function, pure=False, traverse=False)
     tasks = [call(*together, *each) for each in arguments]
-    active = get_scheduler()  # type: ignore[no-untyped-call]
-    with threadpool_limits(1):
-        return list(compute(*tasks, scheduler=scheduler or active or "threads"))  # type: ignore[no-untyped-call]
+    chosen = scheduler or active_scheduler() or "threads"
+    with one_blas_thread():
+        return list(compute(*tasks, scheduler=chosen))  # type: ignore[no-untyped-call]
 
 
 def row_batches(n_rows: int, size: int) -> list[slice]:

@@ -7,6 +7,7 @@ with less, and a stop or an interrupt takes effect.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import tempfile
 import threading
 import time
@@ -142,6 +143,17 @@ def shared_arrays(reference: Any) -> Arrays:
     return arrays
 
 
+def active_scheduler(scheduler: Any = None) -> Any:
+    """Return dask's function for a scheduler, or for the active one; None where there is none.
+
+    Without a name dask imports distributed to ask it for a client, which takes most of a second; where nobody imported
+    it before there is no client.
+    """
+    if scheduler is None and dask.config.get("scheduler", None) is None and "distributed" not in sys.modules:
+        return None
+    return get_scheduler(scheduler=scheduler)  # type: ignore[no-untyped-call]
+
+
 def check_scheduler(scheduler: object) -> None:
     """Raise unless a scheduler is None, a name of :data:`SCHEDULERS`, an address or a distributed Client."""
     known = isinstance(scheduler, str) and (
@@ -167,7 +179,7 @@ def open_runner(scheduler: Any = None) -> Iterator[Runner]:
             scheduler = stack.enter_context(Client(scheduler, set_as_default=False))  # type: ignore[no-untyped-call]
         if isinstance(scheduler, str):
             scheduler = _ALIASES.get(scheduler, scheduler)
-        get = scheduler.get if hasattr(scheduler, "scatter") else get_scheduler(scheduler=scheduler)  # type: ignore[no-untyped-call]
+        get = scheduler.get if hasattr(scheduler, "scatter") else active_scheduler(scheduler)
         client: Any = getattr(get, "__self__", None)
         if hasattr(client, "scatter"):
             n_workers = max(1, sum(client.nthreads().values()))

@@ -1,9 +1,10 @@
 """The verdict on a pair, and every threshold that it is read from.
 
 The thresholds were chosen on altered copies of the odd photos (``python -m benchmarks.quality PHOTOS --half odd
---seed 11 --curve benchmarks/structure_curve.csv``) and are reported on the even ones and other seeds. They lean to
-few false pairs: the last percent of copies is worth less than a person's trust in "same picture". Of 340 garments no
-two reach 0.71 as whole pictures and 0.86 as crops; of thousands, some will come closer.
+--seed 11 --files 1600 --curve dupkit/pairs/structure_curve.csv``) and are reported on the even ones and other seeds;
+notebook 02 shows the curve. They lean to few false pairs: the last percent of copies is worth less than a person's
+trust in "same picture". Of 340 garments no two reach 0.71 as whole pictures and 0.86 as crops; of thousands, some
+will come closer.
 """
 
 from __future__ import annotations
