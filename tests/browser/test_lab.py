@@ -15,10 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.notebook import CHROMIUM, run_all_cells, running_chromium
+from tests.browser.notebook import CHROMIUM, run_all_cells
 from tests.conftest import need
-
-pytestmark = pytest.mark.browser
 
 DESTINATIONS = ("exact duplicates", "maybe duplicates")
 
@@ -64,55 +62,46 @@ def lab_url(photos: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(lab_url: str) -> Iterator[Page]:
-    """The notebook that the URL opens, all its cells run; no request left the machine."""
+def notebook(page: Page, lab_url: str) -> Page:
+    """The notebook that the URL opens, all its cells run."""
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/lab/tree/01_find_duplicates\.ipynb\?token=[0-9a-f]{40,}", lab_url)
-    with running_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        elsewhere: list[str] = []
-        page.on("request", lambda request: elsewhere.append(request.url) if not is_local(request.url) else None)
-        page.goto(lab_url)
-        run_all_cells(page)
-        expect(page.get_by_role("slider", name="Threshold (RMS)")).to_be_visible(timeout=120_000)
-        yield page
-        assert elsewhere == []
+    page.goto(lab_url)
+    run_all_cells(page)
+    expect(page.get_by_role("slider", name="Threshold (RMS)")).to_be_visible(timeout=120_000)
+    return page
 
 
-def is_local(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
-
-
-def test_from_a_folder_to_moved_files_and_back(page: Page, tmp_path: Path) -> None:
+def test_from_a_folder_to_moved_files_and_back(notebook: Page, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     before = pictures(folder)
-    slider = page.get_by_role("slider", name="Threshold (RMS)")
-    counts = page.get_by_text(re.compile(r"^[\d,]+ pairs? · [\d,]+ groups? · [\d,]+ files? · .+ below [\d,.]+$"))
+    slider = notebook.get_by_role("slider", name="Threshold (RMS)")
+    counts = notebook.get_by_text(re.compile(r"^[\d,]+ pairs? · [\d,]+ groups? · [\d,]+ files? · .+ below [\d,.]+$"))
 
     # The slider by keyboard: nothing lies below 0, and the line says at once where it stands.
     slider.focus()
-    page.keyboard.press("Home")
+    notebook.keyboard.press("Home")
     expect(counts).to_have_text(re.compile("^0 pairs · 0 groups · 0 files · .* below 0$"))
-    page.keyboard.press("End")
+    notebook.keyboard.press("End")
     expect(counts).to_have_text(re.compile(r"^[1-9][\d,]* pairs .* below 1,?000$"))
-    page.keyboard.press("PageDown")
+    notebook.keyboard.press("PageDown")
     expect(counts).to_have_text(re.compile("below 950$"))
     expect(slider).to_have_value("950")
 
     # Two pairs approved, one click each, and every picture is still where it was.
-    approve = page.get_by_role("button", name="Approve", exact=True)
+    approve = notebook.get_by_role("button", name="Approve", exact=True)
     approve.click()
-    expect(page.get_by_text(re.compile("^1 decided: 1 approved"))).to_be_visible()
+    expect(notebook.get_by_text(re.compile("^1 decided: 1 approved"))).to_be_visible()
     approve.click()
-    expect(page.get_by_text(re.compile("^2 decided: 2 approved"))).to_be_visible()
+    expect(notebook.get_by_text(re.compile("^2 decided: 2 approved"))).to_be_visible()
     assert pictures(folder) == before
 
     # The plan is a table to read; it moves nothing.
-    page.get_by_role("button", name="Plan moves", exact=True).click()
-    expect(page.get_by_role("table").filter(has_text="duplicates/").first).to_be_visible()
+    notebook.get_by_role("button", name="Plan moves", exact=True).click()
+    expect(notebook.get_by_role("table").filter(has_text="duplicates/").first).to_be_visible()
     assert pictures(folder) == before
 
-    page.get_by_role("button", name="Apply moves", exact=True).click()
-    expect(page.get_by_text(re.compile(r"\b[12] files? moved\b")).first).to_be_visible()
+    notebook.get_by_role("button", name="Apply moves", exact=True).click()
+    expect(notebook.get_by_text(re.compile(r"\b[12] files? moved\b")).first).to_be_visible()
     after = pictures(folder)
     moved = {path: digest for path, digest in after.items() if path.split("/")[0] in DESTINATIONS}
     assert 1 <= len(moved) <= 2
@@ -122,15 +111,15 @@ def test_from_a_folder_to_moved_files_and_back(page: Page, tmp_path: Path) -> No
         assert before[source] == digest
         assert source not in after
 
-    page.get_by_role("button", name="Undo moves", exact=True).click()
-    expect(page.get_by_text(re.compile(r"\b[12] files? moved back\b")).first).to_be_visible()
+    notebook.get_by_role("button", name="Undo moves", exact=True).click()
+    expect(notebook.get_by_text(re.compile(r"\b[12] files? moved back\b")).first).to_be_visible()
     assert pictures(folder) == before
 
 
-def test_a_letter_key_decides_and_never_touches_the_cells(page: Page) -> None:
-    cells = page.locator(".jp-Notebook .jp-Cell").count()
-    page.get_by_role("button", name="Skip", exact=True).click()
+def test_a_letter_key_decides_and_never_touches_the_cells(notebook: Page) -> None:
+    cells = notebook.locator(".jp-Notebook .jp-Cell").count()
+    notebook.get_by_role("button", name="Skip", exact=True).click()
     for key in ("a", "r", "u", "d", "d", "b", "b"):
-        page.keyboard.press(key)
-    expect(page.get_by_text(re.compile("^2 decided|^1 decided"))).to_be_visible()
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+        notebook.keyboard.press(key)
+    expect(notebook.get_by_text(re.compile("^2 decided|^1 decided"))).to_be_visible()
+    assert notebook.locator(".jp-Notebook .jp-Cell").count() == cells

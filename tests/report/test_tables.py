@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dupkit.cells import percent_decoded, plain_cell
+from dupkit.cells import original_cell, percent_decoded
 from dupkit.files import display_path
 from dupkit.report import write_report
 from dupkit.schema import TABLES, build_table, empty_table
@@ -65,7 +65,7 @@ def test_every_name_comes_back_exactly(tables: dict[str, pd.DataFrame], tmp_path
     write_report(tmp_path / "out", **tables)
     rows = rows_of(tmp_path / "out" / "images.csv")
     assert [percent_decoded(row["path_bytes"]) for row in rows] == NAMES
-    assert [plain_cell(row["path"]) for row in rows] == [display_path(name) for name in NAMES]
+    assert [original_cell(row["path"]) for row in rows] == [display_path(name) for name in NAMES]
     assert rows[0]["path"] == "'=1+1.jpg"
     assert [row["error"] for row in rows] == ["", "", "", "", "truncated"]
 

@@ -72,6 +72,7 @@ def test_colours_that_are_none_are_passed_over() -> None:
 
 def test_hellinger_has_a_slider_of_tenths(make_widget: MakeWidget, album: Any) -> None:
     pairs = album.pairs.copy()
+    pairs["proposed_by"] = pairs["proposed_by"].replace("rms", "hellinger")
     pairs["measure"], pairs["rms"] = "hellinger", pairs["rms"] / 100
     pairs.attrs.update(max_rms=12.0, requested_max_rms=12.0, measure="hellinger")
     widget = make_widget(pairs=pairs)
