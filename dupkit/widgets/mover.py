@@ -15,8 +15,7 @@ from dupkit.folders import state_folder
 from dupkit.moves import ConfirmationNeededError, apply_moves, list_plans, plan_moves, save_plan, undo_moves
 from dupkit.report.plots import bytes_in_words
 from dupkit.review.state import ReviewState
-from dupkit.scan import read_picture
-from dupkit.scan.decode import UnreadableError
+from dupkit.scan import check_decodes
 from dupkit.widgets.answers import Answer, Later, Question
 
 EXPORT_NAME = "decisions.csv"
@@ -113,7 +112,7 @@ class Mover:
 
         def work() -> Answer:
             try:
-                done = apply_moves(plan_id, confirm=confirm, decode_check=why_not_decoded, on_moved=progress)
+                done = apply_moves(plan_id, confirm=confirm, decode_check=check_decodes, on_moved=progress)
             except ConfirmationNeededError as brake:
                 return Answer({"words": str(brake), "ask_for": brake.n_moves})
             self.planned = None
@@ -167,15 +166,6 @@ class Mover:
         return dict(zip(images["path"].tolist(), images.index.tolist(), strict=True))
 
 
-def why_not_decoded(root: bytes, path: bytes) -> str:
-    """Return '' where a picture decodes now, else the reason: the check of a keeper before anything moves."""
-    try:
-        read_picture(os.fsdecode(root), path, side=None)
-    except (UnreadableError, OSError) as error:
-        return str(error)
-    return ""
-
-
 def default_export_folder(root: str) -> Path:
     """Return the current folder, or the state folder where the current one lies below the photos.
 
@@ -206,7 +196,8 @@ def _number(typed: object, n_moves: int) -> int | None:
 
 def _outcome(moves: pd.DataFrame, word: str) -> str:
     counts = moves["status"].value_counts()
-    parts = [f"{int(counts.get(word, 0)):,} files {word if word == 'moved' else 'moved back'}"]
+    n_done = int(counts.get(word, 0))
+    parts = [f"{n_done:,} file{'' if n_done == 1 else 's'} moved{'' if word == 'moved' else ' back'}"]
     parts += [f"{int(counts[status]):,} {status}" for status in ("skipped", "failed") if counts.get(status, 0)]
     reasons = moves.loc[moves["status"].isin(["skipped", "failed"]), "message"]
     return ", ".join(parts) + (f": {reasons.iloc[0]}" if len(reasons) else ".")

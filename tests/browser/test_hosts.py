@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import SCAN, SHOW
 from tests.browser.notebook import Lab
+from tests.conftest import need
 
 OpenReview = Callable[..., Locator]
 
@@ -74,7 +75,7 @@ def test_a_second_view_follows_the_first(page: Page, open_review: OpenReview, al
 
 def test_voila_hosts_the_same_notebook(chromium: Browser, lab: Lab, album: Path, tmp_path: Path) -> None:
     """In a tab of its own: Voila's page asks for fonts and MathJax elsewhere, which the review never does."""
-    pytest.importorskip("voila")
+    need(find_spec("voila"), "voila is not installed")
     scan = SCAN.format(folder=os.fspath(album), state=os.fspath(tmp_path / "state"))
     lab.write("voila.ipynb", [scan, SHOW.format(threshold=500)])
     page = chromium.new_page()

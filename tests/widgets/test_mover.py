@@ -37,13 +37,13 @@ def test_nothing_moves_before_it_is_planned_and_applied(make_widget: MakeWidget,
     assert plan["words"].startswith("1 files would move")
     assert plan["table"]["rows"][0][:2] == ["b.jpg", "exact duplicates/b.jpg"]
     assert hashes(album.root) == before
-    assert browser.ask("apply", confirm=None)["words"] == "1 files moved."
+    assert browser.ask("apply", confirm=None)["words"] == "1 file moved."
     moved = hashes(album.root)
     assert moved["exact duplicates/b.jpg"] == before["b.jpg"]
     assert "b.jpg" not in moved
     assert any("1 of 1 moved" in content["words"] for content in browser.pushed() if content["push"] == "words")
     assert browser.ask("plan")["words"] == "Nothing to move: all of it has moved."
-    assert browser.ask("undo_moves")["words"] == "1 files moved back."
+    assert browser.ask("undo_moves")["words"] == "1 file moved back."
     assert hashes(album.root) == before
 
 
@@ -65,7 +65,7 @@ def test_another_page_undoes_what_was_applied_before(make_widget: MakeWidget, al
     browser.ask("act", act="approve", position=0)
     browser.ask("plan")
     browser.ask("apply", confirm=None)
-    assert make_widget().comm.ask("undo_moves")["words"] == "1 files moved back."
+    assert make_widget().comm.ask("undo_moves")["words"] == "1 file moved back."
     assert hashes(album.root) == before
     assert make_widget().comm.ask("undo_moves")["words"] == "Nothing to undo: no plan of this folder is applied."
 
