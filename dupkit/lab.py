@@ -62,8 +62,9 @@ def open_lab(folder: Path, *, announce: Callable[[str], None], port: int | None 
     config.LabApp.extension_manager = "readonly"
     config.ServerApp.tornado_settings = {"page_config_hook": _without_announcements}
     server = LabApp.initialize_server(argv=[], config=config)
-    token = server.identity_provider.token
-    announce(f"http://{LOOPBACK}:{server.port}/lab/tree/{FIRST_NOTEBOOK}?token={token}")
+    url = f"http://{LOOPBACK}:{server.port}/lab/tree/{FIRST_NOTEBOOK}?token={server.identity_provider.token}"
+    # The server begins to listen in a callback of its loop; this one comes after it, so whoever reads the URL gets in.
+    server.io_loop.add_callback(announce, url)
     server.start()
 
 
