@@ -17,6 +17,7 @@ import traitlets
 from dupkit.pairs.measures import MEASURES
 from dupkit.review.calibration import band_edges
 from dupkit.review.decisions import DECISION_WORDS, Decisions, open_decisions
+from dupkit.review.grouping import GROUPINGS
 from dupkit.review.groups import check_threshold, image_positions, proposed_by_structure
 from dupkit.review.keepers import KEEPER_RULES, check_rules, in_reference, keeper_order
 from dupkit.review.listing import Listing, check_filters, check_order
@@ -53,6 +54,9 @@ class Browsing(traitlets.HasTraits):
         Sort key of the list, one of :data:`dupkit.review.listing.ORDERS`.
     filters : dict
         See :mod:`dupkit.review.listing`.
+    grouping : str
+        '' for a list of pairs; one of :data:`dupkit.review.grouping.GROUPINGS` for a list of groups: ``visible`` then
+        holds the pairs of one group after another.
     keeper_rules : list of str
     revision : int
         Rises with each change of decisions.
@@ -75,6 +79,7 @@ class Browsing(traitlets.HasTraits):
     current = traitlets.Int(-1)
     order = traitlets.Unicode("rms")
     filters = traitlets.Dict()
+    grouping = traitlets.Unicode("")
     keeper_rules = traitlets.List(traitlets.Unicode())
     revision = traitlets.Int(0)
     list_revision = traitlets.Int(0)
@@ -147,6 +152,14 @@ class Browsing(traitlets.HasTraits):
     def _valid_filters(self, proposal: traitlets.Bunch) -> dict[str, object]:
         return check_filters(proposal["value"])
 
+    @traitlets.validate("grouping")
+    def _valid_grouping(self, proposal: traitlets.Bunch) -> str:
+        value = str(proposal["value"])
+        if value and value not in GROUPINGS:
+            msg = f"grouping: {value!r} is none; allowed are '' (a list of pairs), {', '.join(GROUPINGS)}"
+            raise ValueError(msg)
+        return value
+
     @traitlets.validate("keeper_rules")
     def _valid_rules(self, proposal: traitlets.Bunch) -> list[str]:
         return list(check_rules(proposal["value"]))
@@ -156,7 +169,7 @@ class Browsing(traitlets.HasTraits):
         value = int(proposal["value"])
         return value if 0 <= value < len(self.pairs) else -1
 
-    @traitlets.observe("threshold", "order", "filters")
+    @traitlets.observe("threshold", "order", "filters", "grouping")
     def _relist(self, _change: object = None) -> None:
         if self._ready:
             self._make_list()
@@ -169,6 +182,8 @@ class Browsing(traitlets.HasTraits):
             self._linkage, self._counted_rms, self.images, rank, self.reference
         )
         if self._ready:
+            if self.grouping:
+                self._make_list()
             self._remember_view()
 
     @traitlets.observe("current")
@@ -269,14 +284,19 @@ class Browsing(traitlets.HasTraits):
         return int(self._place[position]) if 0 <= position < len(self._place) else -1
 
     def _make_list(self) -> None:
-        self.visible = self._listing.positions(
+        found = self._listing.positions(
             self.filters, self.order, self.threshold, self.standing.code, self.standing.approved_before
         )
+        self.visible = self._arranged(found)
         self._place = None
         self.n_visible = len(self.visible)
         self.list_revision += 1
         if self.current < 0 and len(self.visible):
             self.current = int(self.visible[0])
+
+    def _arranged(self, positions: np.ndarray) -> np.ndarray:
+        """Return the pairs of the list as they are shown."""
+        return positions
 
     # Where one stopped, and what others did
 
@@ -307,6 +327,7 @@ class Browsing(traitlets.HasTraits):
             "threshold": self.threshold,
             "order": self.order,
             "filters": {name: value for name, value in self.filters.items() if name != "positions"},
+            "grouping": self.grouping,
             "keeper_rules": self.keeper_rules,
             "current": pair,
         }
@@ -319,7 +340,7 @@ class Browsing(traitlets.HasTraits):
         self.threshold = min(usual, self.max_rms) if threshold is None else threshold
         given = {"threshold"} if threshold is not None else set()
         given |= {"keeper_rules"} if keeper_rules is not None else set()
-        for name in ("threshold", "order", "filters", "keeper_rules"):
+        for name in ("threshold", "order", "filters", "grouping", "keeper_rules"):
             if name in view and name not in given:
                 # What an older or newer dupkit remembered may mean nothing here: then the usual stays.
                 with suppress(ValueError, TypeError, traitlets.TraitError):

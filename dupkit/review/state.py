@@ -7,19 +7,22 @@ what decisions teach, and files.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from dupkit.pairs.upright import stacked_pictures, upright_aspects
 from dupkit.review.calibration import Calibration
 from dupkit.review.deciding import Deciding
 from dupkit.review.decisions import Decision
 from dupkit.review.exchange import PairKey, decisions_table, merge, pair_key, read_decisions, write_decisions
+from dupkit.review.grouping import GroupList, keeper_words, list_groups
 from dupkit.review.groups import group_pairs
 from dupkit.review.neighbours import MOST_MEMBERS, Group, Neighbours, chosen_by_hand, describe_group, find_chains
+from dupkit.review.overlay import Overlay, lay_on
 from dupkit.review.rules import BulkStep, bulk_step, check_rule, preview_table, rule_filters
 from dupkit.review.standing import APPROVED, REJECTED
 
@@ -29,6 +32,8 @@ class ReviewState(Deciding):
 
     _neighbours: Neighbours | None = None
     _calibration: tuple[int, Calibration] | None = None
+    groups: GroupList | None = None
+    """What the list shows while ``grouping`` is not ''; made with it, and like it the same until it is made anew."""
 
     # Groups
 
@@ -76,6 +81,55 @@ class ReviewState(Deciding):
             )
             raise ValueError(msg)
         return np.array(group.positions, dtype=np.int64)
+
+    def _arranged(self, positions: np.ndarray) -> np.ndarray:
+        if not self.grouping:
+            self.groups = None
+            return positions
+        rank = np.empty(len(self.images), dtype=np.int64)
+        rank[self.counts.image_at_rank] = np.arange(len(rank))
+        chosen = self._chosen()
+        if chosen.any():
+            rank[np.lexsort((rank, chosen))] = np.arange(len(rank))
+        self.groups = list_groups(
+            self.first,
+            self.second,
+            self.rms,
+            connecting=np.flatnonzero(self._connects(np.arange(len(self.pairs)), -1)),
+            listed=positions,
+            rank=rank,
+            moving_bytes=self.counts.size_bytes,
+            may_move=~self.reference,
+            grouping=self.grouping,
+        )
+        return self.groups.pairs
+
+    def keeper_words(self, groups: Sequence[int]) -> list[str]:
+        """Return for some groups of the list why their keepers are kept."""
+        if self.groups is None or not len(groups):
+            return []
+        return keeper_words(self.groups, groups, self.images, self.keeper_rules, self._chosen())
+
+    def go_to_group(self, group: int) -> None:
+        """Bring a group of the list into view: its first undecided pair, or its first one."""
+        if self.groups is not None and 0 <= group < len(self.groups):
+            rows = self.groups.pairs_of(group)
+            self.current = int(rows[np.argmax(self.standing.code[rows] == 0)])
+
+    def next_group(self, by: int = 1) -> bool:
+        """Go to the next group of the list with undecided pairs, or to the one before this; False if there is none."""
+        if self.groups is None:
+            return False
+        here = self.groups.group_at(self.place_of(self.current))
+        if by < 0:
+            self.go_to_group(here - 1)
+            return here > 0
+        open_places = np.flatnonzero(self.standing.code[self.visible] == 0)
+        open_groups = np.searchsorted(self.groups.pair_starts, open_places, side="right") - 1
+        after = np.concatenate((open_groups[open_groups > here], open_groups[open_groups < here]))
+        if len(after):
+            self.go_to_group(int(after[0]))
+        return len(after) > 0
 
     @property
     def neighbours(self) -> Neighbours:
@@ -163,6 +217,23 @@ class ReviewState(Deciding):
         """
         rows = np.flatnonzero(self._connects(np.arange(len(self.pairs)), -1))
         return find_chains(self.first, self.second, self.rms, rows, len(self.images))
+
+    def overlay_of(self, position: int, thumbnails: pd.DataFrame) -> Overlay:
+        """Return how b of a pair lies on a; it touches tables only, and takes a moment: any thread may ask.
+
+        Parameters
+        ----------
+        position : int
+            Row of ``pairs``.
+        thumbnails : DataFrame
+            The thumbnails table, or the part of it that holds the two images.
+        """
+        pair = self.pairs.iloc[position]
+        both = [int(pair["image_a"]), int(pair["image_b"])]
+        grey = stacked_pictures(thumbnails, np.array(both))
+        aspect_a, aspect_b = upright_aspects(self.images.loc[both]).tolist()
+        verdict = pair["verdict"] if isinstance(pair["verdict"], str) else ""
+        return lay_on(grey[0], grey[1], aspect_a=aspect_a, aspect_b=aspect_b, verdict=verdict)
 
     # Bulk rules
 
