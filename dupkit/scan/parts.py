@@ -21,7 +21,7 @@ LAYOUT = 1
 _METADATA = b"dupkit"
 
 Columns = Mapping[str, Any]
-"""Column name to a list of texts, or to an array: one dimension of numbers, two of bytes or counts."""
+"""Column name to a list of texts, or to an array: one dimension of numbers, two of bytes."""
 
 
 class BadPartError(Exception):
@@ -36,7 +36,7 @@ def part_bytes(kind: str, columns: Columns) -> memoryview:
     kind : str
         What the part holds; another kind is not read in its place.
     columns : mapping
-        Lists of str, or arrays of shape (n,) or (n, width).
+        Lists of str, or arrays of shape (n,), numbers, or (n, width), uint8.
     """
     arrays = {name: _to_arrow(values) for name, values in columns.items()}
     digests = {name: _digest(values) for name, values in columns.items()}
@@ -93,11 +93,8 @@ def _to_arrow(values: Any) -> pa.Array:
         return pa.array(values, type=pa.string())
     if values.ndim == 1:
         return pa.array(values)
-    flat = np.ascontiguousarray(values).reshape(-1)
-    if values.dtype == np.uint8:
-        kind = pa.binary(values.shape[1])
-        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(flat)])
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), values.shape[1])
+    flat = np.ascontiguousarray(values, dtype=np.uint8).reshape(-1)
+    return pa.Array.from_buffers(pa.binary(values.shape[1]), len(values), [None, pa.py_buffer(flat)])
 
 
 def _from_arrow(column: pa.ChunkedArray) -> Any:
@@ -113,8 +110,6 @@ def _from_arrow(column: pa.ChunkedArray) -> Any:
         width = array.type.byte_width
         whole = np.frombuffer(array.buffers()[1], dtype=np.uint8)
         return whole[array.offset * width : (array.offset + len(array)) * width].reshape(-1, width)
-    if pa.types.is_fixed_size_list(array.type):
-        return array.flatten().to_numpy(zero_copy_only=True).reshape(-1, array.type.list_size)
     return array.to_numpy(zero_copy_only=True)
 
 

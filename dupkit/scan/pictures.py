@@ -50,15 +50,17 @@ def read_thumbnails(images: pd.DataFrame, *, cache: CacheLocation = None, schedu
     sampling = str(images.attrs.get("sampling", "fast"))
     good = images[images["error"] == ""]
     hashes = [bytes.fromhex(text) for text in good["content_hash"]]
-    grey = np.zeros((len(good), THUMBNAIL_SIDE, THUMBNAIL_SIDE), dtype=np.uint8)
-    done = np.zeros(len(good), dtype=bool)
+    grey: list[np.ndarray | None] = [None] * len(good)
     store = PictureStore(cache, root, sampling if sampling in SCALES else "fast")
     for name, found in store.find(hashes).items():
         part = store.read_thumbnails(name)
         if part is not None:
-            grey[found.positions] = part[found.rows].reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-            done[found.positions] = True
-    missing = np.flatnonzero(~done).tolist()
+            # The rows stay where they were read; a copy only where they would keep much else in memory.
+            few = 2 * len(found.rows) < len(part)
+            rows = (part[found.rows] if few else part).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+            for number, (position, row) in enumerate(zip(found.positions, found.rows, strict=True)):
+                grey[position] = rows[number if few else row]
+    missing = [position for position, picture in enumerate(grey) if picture is None]
     paths, sizes = good["path_bytes"].tolist(), good["size_bytes"].tolist()
 
     def on_replies(batch: list[int], replies: Replies) -> None:
@@ -69,7 +71,6 @@ def read_thumbnails(images: pd.DataFrame, *, cache: CacheLocation = None, schedu
                 store.add(paths[position], record)
                 picture = np.frombuffer(record.thumbnail, dtype=np.uint8)
                 grey[position] = picture.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-                done[position] = True
 
     try:
         files = [(paths[position], sizes[position]) for position in missing]
@@ -78,8 +79,10 @@ def read_thumbnails(images: pd.DataFrame, *, cache: CacheLocation = None, schedu
         )
     finally:
         store.close()
+    done = np.array([picture is not None for picture in grey], dtype=bool)
     column = np.empty(int(done.sum()), dtype=object)
-    column[:] = list(grey[done])
+    for position, picture in enumerate(picture for picture in grey if picture is not None):
+        column[position] = picture
     return build_table("thumbnails", {"grey": column}, index=good.index[done], attrs={"root": images.attrs["root"]})
 
 

@@ -101,6 +101,7 @@ class PictureStore:
         if part is None:
             return None
         readable = np.array([not error for error in part["error"]], dtype=bool)
+        part["counts"] = part["counts"].view(self._counts)
         sums = part["counts"].reshape(-1, 3, N_COUNTS // 3).sum(axis=2, dtype=np.int64)
         if (sums != np.where(readable, CHANNEL_SUM // self._scale, 0)[:, np.newaxis]).any():
             self._cache.set_aside(self._kind, name, "its histograms do not add up")
@@ -183,7 +184,7 @@ def _picture_columns(records: Sequence[Record], kind: str) -> dict[str, Any]:
             name: np.array([getattr(record, name) for record in records], dtype=np.int64)
             for name in ("width", "height", "orientation", "frames")
         },
-        "counts": np.frombuffer(counts, dtype=kind).reshape(len(records), N_COUNTS),
+        "counts": np.frombuffer(counts, dtype=np.uint8).reshape(len(records), n_bytes),
         "thumbnail": np.frombuffer(thumbnails, dtype=np.uint8).reshape(len(records), _THUMBNAIL_BYTES),
     }
 

@@ -22,7 +22,7 @@ from dupkit.scan.decode import (
     hash_pixels,
 )
 from dupkit.scan.versions import decoder_version
-from tests.naive import script_histogram
+from tests.naive import fast_histogram, script_histogram, script_rms
 from tests.scan.conftest import picture
 
 
@@ -67,22 +67,37 @@ def test_original_sampling_is_the_script_on_real_photos(photos: Path) -> None:
                 assert counts == script_histogram(place), place
 
 
-def test_fast_sampling_is_a_scaled_decode_and_a_bilinear_resize(rng: np.random.Generator) -> None:
-    stream = saved(picture(rng, (1700, 1300)), "JPEG")
-    plain = Image.open(BytesIO(stream.getvalue()))
-    plain.draft("RGB", (200, 150))
-    assert plain.size == (213, 163)
-    small = plain.resize((200, 150), Image.Resampling.BILINEAR)
-    decoded = decode_histogram(stream, "fast")
-    assert decoded.counts == small.histogram()
-    assert (decoded.width, decoded.height, decoded.format, decoded.frames) == (1700, 1300, "JPEG", 1)
+@pytest.mark.parametrize("size", [(1700, 1300), (500, 375), (399, 301), (6400, 200), (120, 90), (1, 4000)])
+@pytest.mark.parametrize(("name", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "P")])
+def test_fast_sampling_is_the_naive_one(
+    tmp_path: Path, rng: np.random.Generator, name: str, mode: str, size: tuple[int, int]
+) -> None:
+    place = tmp_path / "picture"
+    picture(rng, size, mode).save(place, name)
+    decoded = decode_histogram(BytesIO(place.read_bytes()), "fast")
+    assert decoded.counts == fast_histogram(place)
+    assert (decoded.width, decoded.height, decoded.format, decoded.frames) == (*size, name, 1)
     assert len(decoded.thumbnail) == 64 * 64
 
 
-@pytest.mark.parametrize("sampling", ["fast", "original"])
+def test_fast_sampling_finds_a_photo_again_in_another_format_and_size(photos: Path) -> None:
+    chosen = sorted(photos.rglob("clothing-dataset/**/*.jpg"))[::20]
+    assert len(chosen) > 10
+    near = 0
+    for place in chosen:
+        with Image.open(place) as image:
+            rgb = image.convert("RGB")
+        smaller = rgb.resize((rgb.width * 4 // 5, rgb.height * 4 // 5), Image.Resampling.LANCZOS)
+        counts = [
+            decode_histogram(stream, "fast").counts for stream in (saved(rgb), saved(smaller, "JPEG", quality=92))
+        ]
+        near += script_rms(*(np.array(bins) * 16 for bins in counts)) < 500
+    assert near >= 0.8 * len(chosen)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "CMYK", "1", "I;16"])
-def test_resizing_strip_by_strip_equals_resizing_the_whole(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, mode: str, sampling: str
+def test_working_strip_by_strip_equals_working_on_the_whole(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, mode: str
 ) -> None:
     monkeypatch.setattr(convert, "_STRIP_PIXELS", 5000)
     if mode == "I;16":
@@ -91,12 +106,11 @@ def test_resizing_strip_by_strip_equals_resizing_the_whole(
         image = picture(rng, (444, 333)).convert(mode)
     if mode in ("RGBA", "LA"):
         image.putalpha(picture(rng, (444, 333), "L"))
-    size, resample = {
-        "fast": ((200, 150), Image.Resampling.BILINEAR),
-        "original": ((800, 600), Image.Resampling.LANCZOS),
-    }[sampling]
-    whole = convert.to_rgb(image).resize(size, resample)
-    assert convert.to_size(image, size, resample).convert("RGB").tobytes() == whole.tobytes()
+    whole = convert.to_rgb(image)
+    lanczos = Image.Resampling.LANCZOS
+    assert convert.to_size(image, (800, 600), lanczos).convert("RGB") == whole.resize((800, 600), lanczos)
+    for size, blocks in (((200, 150), (2, 2)), ((30, 150), (8, 2)), ((444, 20), (1, 16))):
+        assert convert.to_blocks(image, size).convert("RGB") == whole.reduce(blocks)
 
 
 def test_transparent_is_composited_on_white() -> None:

@@ -198,14 +198,14 @@ import os, time
 import dupkit.scan.decode as decode, dupkit.scan.worker as worker
 worker.resource.setrlimit = lambda *_: None
 decode.LARGE_BYTES = 1000
-honest = decode.to_size
-def to_size(*args):
+honest = decode.to_blocks
+def to_blocks(*args):
     with open({str(log)!r}, "a") as file: file.write(f"begin {{os.getpid()}}\\n")
     time.sleep(0.3)
     result = honest(*args)
     with open({str(log)!r}, "a") as file: file.write(f"end {{os.getpid()}}\\n")
     return result
-decode.to_size = to_size
+decode.to_blocks = to_blocks
 worker.main()
 """
     monkeypatch.setattr(workers, "START", f"exec({code!r})")
