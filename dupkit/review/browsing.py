@@ -284,15 +284,17 @@ class Browsing(traitlets.HasTraits):
         return int(self._place[position]) if 0 <= position < len(self._place) else -1
 
     def _make_list(self) -> None:
-        found = self._listing.positions(
-            self.filters, self.order, self.threshold, self.standing.code, self.standing.approved_before
-        )
-        self.visible = self._arranged(found)
+        self.visible = self._arranged(self._found(self.filters, self.order))
         self._place = None
         self.n_visible = len(self.visible)
         self.list_revision += 1
         if self.current < 0 and len(self.visible):
             self.current = int(self.visible[0])
+
+    def _found(self, filters: Mapping[str, object], order: str) -> np.ndarray:
+        standing = self.standing
+        before = {"approved before": standing.approved_before, "rejected before": standing.rejected_before}
+        return self._listing.positions(filters, order, self.threshold, standing.code, before)
 
     def _arranged(self, positions: np.ndarray) -> np.ndarray:
         """Return the pairs of the list as they are shown."""

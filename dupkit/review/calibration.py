@@ -28,6 +28,10 @@ BANDS_TO_THRESHOLD = 5
 Z_95 = 1.959964
 """Standard normal deviate that leaves 2.5 % on either side."""
 
+ENOUGH_IN_BAND = 3
+"""Decisions in each band that has undecided pairs from which on the false pairs to expect are worth saying: from there
+on the intervals cover what they claim (simulated, see the module's text and its tests)."""
+
 _JEFFREYS = 0.5
 _APPROVED, _REJECTED = 1, 2
 
@@ -290,27 +294,68 @@ class Calibration:
         ]
         return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
 
+    def observed(self, threshold: float) -> dict[str, float]:
+        """Return what was seen below a threshold: ``n_approved`` of ``n_reviewed``, ``n_open`` undecided, ``n_pairs``.
+
+        ``precision`` is the share approved of those that a person looked at one by one (NaN where none), ``low`` and
+        ``high`` its 95 % limits: what pairs like the reviewed ones are, not an estimate for all.
+        """
+        below = int(np.searchsorted(self.rms, threshold, side="left"))
+        seen = self.looked_at[:below]
+        approved = int(np.count_nonzero(seen & (self.code[:below] == _APPROVED)))
+        reviewed = approved + int(np.count_nonzero(seen & (self.code[:below] == _REJECTED)))
+        low, high = wilson_interval(np.array([approved]), np.array([reviewed]))
+        return {
+            "n_pairs": below,
+            "n_approved": approved,
+            "n_reviewed": reviewed,
+            "n_open": int(np.searchsorted(self._undecided_rms, threshold, side="left")),
+            "precision": approved / reviewed if reviewed else np.nan,
+            "low": float(low[0]),
+            "high": float(high[0]),
+        }
+
+    def n_missing(self, threshold: float) -> int:
+        """Return how many more decisions make :meth:`expected_false` worth saying: ENOUGH_IN_BAND in each band.
+
+        Bands without undecided pairs below the threshold need none, others no more than they have.
+        """
+        _, rest = self._known_and_rest(np.array([threshold]))
+        lacking = np.maximum(ENOUGH_IN_BAND - self._approved - self._rejected, 0)
+        return int(np.minimum(lacking, rest[0]).sum())
+
     def precision_words(self, threshold: float) -> str:
         """Return what decisions say about a threshold, for people.
 
         Examples
         --------
-        >>> rms = np.arange(4.0)
-        >>> seen = Calibration(np.array([0.0, 1.0, 4.0]), rms, np.array([1, 0, 1, 2]), rms < 4)
-        >>> seen.precision_words(3)
-        'precision below 3: 83 % (67 to 100) · about 0.5 false among 3 (95 %: 0 to 1)'
+        >>> rms, code = np.arange(5.0), np.array([1, 1, 1, 2, 0])
+        >>> seen = Calibration(np.array([0.0, 5.0]), rms, code, code > 0)
+        >>> print(*seen.precision_words(5).split(" · "), sep=chr(10))
+        3 of 4 reviewed below 5 approved: of pairs like these 30 to 95 % are copies (95 %)
+        1 not reviewed
+        about 1.2 false among 5 (95 %: 1 to 2)
         """
-        if not self.n_looked_at:
-            return "precision: not known before pairs are decided"
-        seen = self.expected_false(threshold)
-        if not seen["n_pairs"]:
-            return f"no pair below {threshold:g}"
-        low, high = 100 * seen["precision_low"], 100 * seen["precision_high"]
-        digits = 0 if seen["expected"] >= 10 or seen["expected"] == 0 else 1
+        seen = self.observed(threshold)
+        n_pairs, n_open = int(seen["n_pairs"]), int(seen["n_open"])
+        if not n_pairs:
+            return f"no pair below {threshold:,g}"
+        if not seen["n_reviewed"]:
+            return f"none of the {n_pairs:,} below {threshold:,g} was looked at one by one yet"
+        words = (
+            f"{seen['n_approved']:,.0f} of {seen['n_reviewed']:,.0f} reviewed below {threshold:,g} approved: "
+            f"of pairs like these {100 * seen['low']:.0f} to {100 * seen['high']:.0f} % are copies (95 %)"
+        )
+        if not n_open:
+            return f"{words} · none left to review"
+        words += f" · {n_open:,} not reviewed"
+        if n_missing := self.n_missing(threshold):
+            return f"{words}; {n_missing:,} more, spread over the distances, tell how many of all are false"
+        found = self.expected_false(threshold)
+        digits = 0 if found["expected"] >= 10 or found["expected"] == 0 else 1
         return (
-            f"precision below {threshold:g}: {100 * seen['precision']:.0f} % ({low:.0f} to {high:.0f}) · about "
-            f"{seen['expected']:,.{digits}f} false among {seen['n_pairs']:,.0f} "
-            f"(95 %: {seen['low']:,.0f} to {seen['high']:,.0f})"
+            f"{words} · about {found['expected']:,.{digits}f} false among {n_pairs:,} "
+            f"(95 %: {found['low']:,.0f} to {found['high']:,.0f})"
         )
 
     def suggestion_words(self, precision: float) -> str:

@@ -4,7 +4,8 @@ A filter is a dict that the page can send as JSON; every key may be absent:
 
 - ``show``: ``"below"`` the threshold (the default), ``"structure"`` (pairs that structure proposed), ``"all"``
 - ``rms``: ``[lowest, highest]``, both inclusive
-- ``decision``: a list of ``""`` (undecided), ``"approved"``, ``"rejected"``, ``"skipped"``, ``"approved before"``
+- ``decision``: a list of ``""`` (undecided), ``"approved"``, ``"rejected"``, ``"skipped"``,
+  ``"approved before"``, ``"rejected before"`` (the same two contents, elsewhere)
 - ``verdict``: a list of verdicts; ``""`` is: not described
 - ``folder``: at least one of the two images lies below it; ``folders``: a list of which at least one does
 - ``name``: a text that one of the two paths contains, capitals or not
@@ -71,7 +72,7 @@ class Listing:
         order: str,
         threshold: float,
         codes: np.ndarray,
-        approved_before: np.ndarray,
+        before: Mapping[str, np.ndarray],
     ) -> np.ndarray:
         """Return the rows of the pairs that a filter lets through, sorted; int64.
 
@@ -84,7 +85,8 @@ class Listing:
         threshold : float
         codes : ndarray of shape (n_pairs,), int8
             Standing decisions.
-        approved_before : ndarray of shape (n_pairs,), bool
+        before : mapping of str to ndarray of shape (n_pairs,), bool
+            What was decided about the same two contents elsewhere, by the word of the filter.
         """
         if "positions" in filters:
             asked = np.asarray(filters["positions"], dtype=np.int64).reshape(-1)
@@ -94,7 +96,7 @@ class Listing:
             chosen = self._shown(str(filters.get("show", "below")), threshold)
         for name, wanted in filters.items():
             if name not in ("show", "positions"):
-                chosen = chosen & self._mask(name, wanted, codes, approved_before)
+                chosen = chosen & self._mask(name, wanted, codes, before)
         if order == "rms":
             return np.flatnonzero(chosen)
         if order == "edge":
@@ -113,14 +115,17 @@ class Listing:
             return chosen
         return np.array(self._by_structure) if show == "structure" else np.ones(len(self._rms), dtype=bool)
 
-    def _mask(self, name: str, wanted: object, codes: np.ndarray, approved_before: np.ndarray) -> np.ndarray:
+    def _mask(self, name: str, wanted: object, codes: np.ndarray, before: Mapping[str, np.ndarray]) -> np.ndarray:
         if name == "decision":
             words = [str(word) for word in _listed(wanted)]
             plain = [DECISION_WORDS.index(word) for word in words if word in DECISION_WORDS]
             table = np.zeros(len(DECISION_WORDS), dtype=bool)
             table[plain] = True
             mask = table[codes]
-            return np.asarray(mask | approved_before if "approved before" in words else mask)
+            for word, marked in before.items():
+                if word in words:
+                    mask = mask | marked
+            return np.asarray(mask)
         # The other filters depend on the tables only, and on a few words of the page: they are kept.
         key = (name, repr(wanted))
         if key not in self._masks:

@@ -99,6 +99,11 @@ class Standing:
         self.looked_at = np.zeros(n_pairs, dtype=bool)
         self.counts = np.array([n_pairs, 0, 0, 0], dtype=np.int64)
 
+    @property
+    def rejected_before(self) -> np.ndarray:
+        """Whether each pair stands rejected by what was decided about the same two contents elsewhere; bool."""
+        return np.asarray((self.code == REJECTED) & (self._own_code != REJECTED))
+
     def position_of(self, path_a: str, path_b: str) -> int:
         """Return the position of the pair of two paths; -1 if it is none here."""
         return int(self.positions_of([path_a], [path_b])[0])

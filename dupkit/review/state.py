@@ -242,6 +242,10 @@ class ReviewState(Deciding):
         step = self._bulk_step(rule)
         return preview_table(step, self.standing.code, self.pairs, self.images, self.first, self.second)
 
+    def count_rule(self, rule: Mapping[str, object]) -> int:
+        """Return how many pairs a bulk rule would decide."""
+        return len(self._bulk_step(rule).positions)
+
     def apply_rule(self, rule: Mapping[str, object]) -> int:
         """Decide what :meth:`preview_rule` shows, as one step that :meth:`undo` takes back; return how many pairs."""
         step = self._bulk_step(rule)
@@ -251,11 +255,8 @@ class ReviewState(Deciding):
 
     def _bulk_step(self, rule: Mapping[str, object]) -> BulkStep:
         checked = check_rule(rule)
-        standing = self.standing
-        found = self._listing.positions(
-            rule_filters(checked), "rms", self.threshold, standing.code, standing.approved_before
-        )
-        return bulk_step(checked, found, standing.code, self.pairs, self.images, self.first, self.second)
+        found = self._found(rule_filters(checked), "rms")
+        return bulk_step(checked, found, self.standing.code, self.pairs, self.images, self.first, self.second)
 
     # What decisions teach
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dupkit.review.neighbours import MOST_MEMBERS
 from dupkit.review.rules import SUGGESTED_RULES
 from dupkit.review.state import ReviewState
 from dupkit.widgets.answers import Answer, Later, Question
@@ -14,6 +15,9 @@ TEACHING_PAIRS = 20
 
 PREVIEW_ROWS = 200
 """Rows of a preview that go to the page; the others are counted."""
+
+LARGEST_DISTANCE = 1e9
+"""Above every distance: the upper end of a range of which a person gave only the lower one."""
 
 
 class Decider:
@@ -37,6 +41,7 @@ class Decider:
             "keeper_rules": self.change_rules,
             "review_next": self.review_next,
             "refresh": self.refresh,
+            "rule_counts": self.rule_counts,
             "preview_rule": self.preview_rule,
             "apply_rule": self.apply_rule,
         }
@@ -48,8 +53,8 @@ class Decider:
             "keep_left": lambda _: state.keep_left(),
             "keep_right": lambda _: state.keep_right(),
             "keep_both": lambda _: state.keep_both(),
-            "approve_group": lambda position: state.decide_group(position, "approved"),
-            "cut": state.cut_chain,
+            "approve_group": self._approve_group,
+            "cut": self._cut,
         }
 
     def act(self, question: Question) -> Answer:
@@ -67,6 +72,26 @@ class Decider:
         self._acts[act](position)
         return Answer(self.show(state.message))
 
+    def _approve_group(self, position: int) -> None:
+        if self._is_whole(position):
+            self.state.decide_group(position, "approved")
+            if self.state.grouping:
+                # Group by group as pair by pair: on to what is undecided.
+                self.state.next_undecided()
+
+    def _cut(self, position: int) -> None:
+        if self._is_whole(position):
+            self.state.cut_chain(position)
+
+    def _is_whole(self, position: int) -> bool:
+        group = self.state.group_of(position)
+        if not group.whole:
+            self.state.message = (
+                f"This group holds {group.n_images:,} pictures: more than {MOST_MEMBERS} are not decided with one key. "
+                "Lower the threshold, or open the rules below and decide many pairs at once."
+            )
+        return group.whole
+
     def go(self, question: Question) -> Answer:
         """Bring another pair into view."""
         state = self.state
@@ -74,21 +99,30 @@ class Decider:
         if where == "position":
             state.go_to(int(question["position"]))
             return Answer(self.show(""))
+        if where == "group":
+            state.go_to_group(int(question["group"]))
+            return Answer(self.show(""))
+        if where.endswith("_group") and not state.grouping:
+            return Answer(self.show("The list shows pairs: press P for a list of groups."))
         ways: dict[str, tuple[Callable[[], bool], str]] = {
             "next": (state.next_pair, "This is the last pair of the list."),
             "previous": (state.previous_pair, "This is the first pair of the list."),
             "undecided": (state.next_undecided, "Every pair of this list is decided."),
             "band": (state.next_band, "No further band of distances has undecided pairs."),
+            "next_group": (state.next_group, "No other group of this list has undecided pairs."),
+            "previous_group": (lambda: state.next_group(-1), "This is the first group of the list."),
         }
         if where not in ways:
-            msg = f"where: {where!r} is unknown; allowed are position, {', '.join(ways)}"
+            msg = f"where: {where!r} is unknown; allowed are position, group, {', '.join(ways)}"
             raise ValueError(msg)
         step, otherwise = ways[where]
         return Answer(self.show("" if step() else otherwise))
 
     def choose_list(self, question: Question) -> Answer:
-        """Sort and filter the list."""
+        """Sort and filter the list; make it one of pairs or of groups."""
         state = self.state
+        if "grouping" in question:
+            state.grouping = str(question["grouping"])
         if "order" in question:
             state.order = str(question["order"])
         if "filters" in question:
@@ -99,7 +133,8 @@ class Decider:
         """Keep a picture chosen by hand; of an undecided pair it approves that pair too."""
         state = self.state
         position, image = int(question["position"]), int(question["image"])
-        if state.set_keeper(position, image):
+        # In a group too large to be decided at once the choice is kept with this pair.
+        if state.group_of(position).whole and state.set_keeper(position, image):
             return Answer(self.show(f"Keeper: {state.images['path'].loc[image]}"))
         pair = state.pairs.iloc[position]
         if image not in (pair["image_a"], pair["image_b"]):
@@ -123,22 +158,51 @@ class Decider:
         words = f"{n_new:,} decisions of other windows taken in." if n_new else "No other window has decided anything."
         return Answer(self.show(words))
 
+    def rule_counts(self, question: Question) -> Answer:
+        """Return how many pairs each bulk rule would decide; None for a rule that waits for the name of a folder."""
+        folder = str(question.get("folder", ""))
+        counts = [
+            None if "folder" in words and not folder else self.state.count_rule(rule)
+            for words, rule in bulk_rules(folder)
+        ]
+        return Answer({"counts": counts})
+
     def preview_rule(self, question: Question) -> Answer:
         """Return what a bulk rule would decide; nothing is decided."""
-        table = self.state.preview_rule(self._rule(question))
+        state = self.state
+        table = state.preview_rule(self._rule(question))
+        few = table.head(PREVIEW_ROWS)
+        ends = state.pairs[["image_a", "image_b"]].iloc[few["position"].to_numpy()].to_numpy().tolist()
         rows = [
-            [f"{row['rms']:.4g}", row["path_a"], row["path_b"], row["keeper"] and f"keep {row['keeper']}"]
-            for row in table.head(PREVIEW_ROWS).to_dict("records")
+            {
+                "images": images,
+                "cells": [
+                    f"{row['rms']:.4g}",
+                    row["verdict"] if isinstance(row["verdict"], str) else "",
+                    row["path_a"],
+                    row["path_b"],
+                    row["keeper"] and f"keep {row['keeper']}",
+                ],
+            }
+            for row, images in zip(few.to_dict("records"), ends, strict=True)
         ]
         word = str(table["would_be"].iloc[0]) if len(table) else "decided"
-        words = f"{len(table):,} pairs would be {word}" + (
+        verb = {"approved": "Approve", "rejected": "Reject", "skipped": "Skip"}.get(word, "Decide")
+        decide = f"{verb} this pair" if len(table) == 1 else f"{verb} these {_pairs(len(table))}"
+        words = f"{_pairs(len(table))} would be {word}" + (
             f"; the first {PREVIEW_ROWS} are shown" if len(table) > PREVIEW_ROWS else ""
         )
-        return Answer({"words": words, "rows": rows})
+        return Answer({"words": words, "rows": rows, "n_pairs": len(table), "decide": decide})
 
     def apply_rule(self, question: Question) -> Answer:
-        """Decide by a bulk rule, as one step that Undo takes back."""
-        self.state.apply_rule(self._rule(question))
+        """Decide by a bulk rule what its preview showed, as one step that Undo takes back."""
+        rule = self._rule(question)
+        n_seen, n_now = question.get("n_pairs"), self.state.count_rule(rule)
+        if n_seen is not None and int(n_seen) != n_now:
+            return Answer(
+                self.show(f"The preview showed {_pairs(int(n_seen))}, now it is {n_now:,}: look again first.")
+            )
+        self.state.apply_rule(rule)
         words = f"{self.state.message}. Undo takes it back as one step."
         return Answer({**self.show(words), "rows": []})
 
@@ -176,15 +240,23 @@ SAME = ["same bytes", "same pixels", "same picture"]
 """Verdicts of pairs that may be approved without a look at each."""
 
 
+def _pairs(n: int) -> str:
+    return f"{n:,} pair{'' if n == 1 else 's'}"
+
+
 def page_filters(filters: Mapping[str, Any]) -> dict[str, str]:
-    """Return the state's filter as the page's four choices."""
+    """Return the state's filter as the page's choices, each a text; '' is no choice."""
     decision = (filters.get("decision") or [None])[0]
     verdict = (filters.get("verdict") or [""])[0]
+    low, high = filters.get("rms", (0, LARGEST_DISTANCE))
     return {
         "show": filters.get("show", "below"),
         "decision": "undecided" if decision == "" else decision or "",
         "verdict": verdict,
         "folder": filters.get("folder", ""),
+        "rms_from": f"{low:g}" if low > 0 else "",
+        "rms_to": f"{high:g}" if high < LARGEST_DISTANCE else "",
+        "size": str(filters.get("size_bytes", "")),
     }
 
 
@@ -195,6 +267,8 @@ def state_filters(choices: Mapping[str, Any]) -> dict[str, Any]:
     --------
     >>> state_filters({"show": "below", "decision": "undecided", "folder": ""})
     {'decision': ['']}
+    >>> state_filters({"rms_from": "100", "rms_to": "", "size": "1000000"})
+    {'rms': [100.0, 1000000000.0], 'size_bytes': 1000000}
     """
     filters: dict[str, Any] = {}
     if choices.get("show", "below") != "below":
@@ -205,4 +279,8 @@ def state_filters(choices: Mapping[str, Any]) -> dict[str, Any]:
         filters["verdict"] = [str(choices["verdict"])]
     if choices.get("folder"):
         filters["folder"] = str(choices["folder"]).strip("/")
+    if choices.get("rms_from") or choices.get("rms_to"):
+        filters["rms"] = [float(choices.get("rms_from") or 0), float(choices.get("rms_to") or LARGEST_DISTANCE)]
+    if choices.get("size"):
+        filters["size_bytes"] = int(choices["size"])
     return filters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -115,18 +115,15 @@ class Explorer:
         return Answer({"folders": rows[:200]})
 
     def calibration(self, question: Question) -> Answer:
-        """Return the precision of each band of distances and one line about this threshold, from the decisions."""
+        """Return what was decided and what it says about this threshold, a line each, and precision by band."""
         tally = self.state.tally()
         n_decided = tally["approved"] + tally["rejected"]
-        words = f"{n_decided:,} decided: {tally['approved']:,} approved, {tally['rejected']:,} rejected"
-        if tally["skipped"]:
-            words += f", {tally['skipped']:,} skipped"
+        skipped = f", {tally['skipped']:,} skipped" if tally["skipped"] else ""
         if not n_decided:
-            return Answer({"words": "Nothing decided yet" if not tally["skipped"] else words, "bands": []})
-        threshold = float(question["threshold"])
-        expected = self.state.expected_false(threshold)
-        words += f" · {expected_words(expected, threshold)}"
-        return Answer({"words": words, "bands": _bands(self.state.precision_bands())})
+            return Answer({"words": f"Nothing decided yet{skipped}", "more": "", "bands": []})
+        words = f"{n_decided:,} decided: {tally['approved']:,} approved, {tally['rejected']:,} rejected{skipped}"
+        more = self.state.precision_words(float(question["threshold"]))
+        return Answer({"words": words, "more": more, "bands": _bands(self.state.precision_bands())})
 
     def suggest(self, question: Question) -> Answer:
         """Return the thresholds that keep the precision that the analyst wants: surely, and by expectation."""
@@ -143,23 +140,6 @@ class Explorer:
         ]
         words = "" if choices else "The decisions do not show such a threshold yet: decide more pairs."
         return Answer({"choices": choices, "words": words})
-
-
-def expected_words(expected: Mapping[str, float], threshold: float) -> str:
-    """Return what the decisions say about a threshold, in words.
-
-    Examples
-    --------
-    >>> expected_words(
-    ...     {"n_pairs": 412, "expected": 49.2, "low": 12, "high": 157, "precision": 0.88, "precision_low": 0.619,
-    ...      "precision_high": 0.97}, 500)
-    'precision below 500: 88 % (62 to 97): about 49 false among 412'
-    """
-    if not expected["n_pairs"] or not np.isfinite(expected["expected"]):
-        return f"below {threshold:,.6g} nothing is known yet"
-    precision, low, high = (round(100 * expected[f"precision{end}"]) for end in ("", "_low", "_high"))
-    about = f"about {expected['expected']:,.0f} false among {expected['n_pairs']:,.0f}"
-    return f"precision below {threshold:,.6g}: {precision} % ({low} to {high}): {about}"
 
 
 def axis_of(plot: Plot) -> dict[str, Any]:
@@ -226,6 +206,7 @@ def _bands(bands: pd.DataFrame) -> list[dict[str, float]]:
             "left": band["rms_left"],
             "right": band["rms_right"],
             "n": band["n_approved"] + band["n_rejected"],
+            "n_approved": band["n_approved"],
             "precision": band["precision"],
             "low": band["low"],
             "high": band["high"],

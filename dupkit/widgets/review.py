@@ -22,6 +22,7 @@ from dupkit.review.state import ReviewState
 from dupkit.widgets.answers import Answer, Later, Pool, Question
 from dupkit.widgets.decider import Decider, bulk_rules, page_filters
 from dupkit.widgets.explorer import Explorer
+from dupkit.widgets.lister import Lister
 from dupkit.widgets.mover import Mover
 from dupkit.widgets.viewer import Viewer
 
@@ -32,7 +33,10 @@ SCRIPTS = (
     "channel",
     "pictures",
     "explorer",
+    "filters",
+    "rows",
     "list",
+    "overlay",
     "compare",
     "viewer",
     "decisions",
@@ -60,10 +64,28 @@ DECISION_FILTERS = (
     ("approved", "approved"),
     ("rejected", "rejected"),
     ("skipped", "skipped"),
-    ("approved before", "approved before"),
+    ("approved before", "approved before, elsewhere"),
+    ("rejected before", "rejected before, elsewhere"),
 )
 
 SHOWN_WORDS = (("below", "below the threshold"), ("structure", "proposed by structure"), ("all", "all stored pairs"))
+
+GROUP_ORDER_WORDS = (
+    ("list", "in the order of their pairs"),
+    ("bytes", "most bytes first"),
+    ("files", "most files first"),
+    ("far", "largest RMS first"),
+    ("chains", "chains first"),
+)
+
+SIZE_FILTERS = (
+    ("", "any size"),
+    ("100000", "100 kB or more"),
+    ("1000000", "1 MB or more"),
+    ("5000000", "5 MB or more"),
+    ("20000000", "20 MB or more"),
+)
+"""Least size of the smaller file of a pair, bytes."""
 
 UNREADABLE_ROWS = 500
 """Unreadable files that the page lists; images.csv has all of them."""
@@ -137,11 +159,13 @@ class ReviewWidget(anywidget.AnyWidget):
         )
         self.explorer = Explorer(self.state)
         self.viewer = Viewer(self.state)
+        self.lister = Lister(self.state)
         self.decider = Decider(self.state, self._whole_status)
         self.mover = Mover(self.state, export_folder=export_folder, moved=self.viewer.moved, say=self._say)
         self._questions: dict[str, Callable[[Question], Answer | Later]] = {
             **self.explorer.answers,
             **self.viewer.answers,
+            **self.lister.answers,
             **self.decider.answers,
             **self.mover.answers,
             "hello": self._hello,
@@ -244,7 +268,10 @@ class ReviewWidget(anywidget.AnyWidget):
             "n_unreadable": n_unreadable,
             "orders": ORDER_WORDS,
             "decision_filters": DECISION_FILTERS,
+            "groupings": GROUP_ORDER_WORDS,
+            "sizes": SIZE_FILTERS,
             "shown": SHOWN_WORDS,
+            "n_by_structure": int(state.by_structure.sum()),
             "verdict_filters": [("", "any verdict"), *((word, word) for word in verdicts)],
             "keeper_words": RULE_WORDS,
             "bulk_rules": [[str(place), words] for place, (words, _) in enumerate(bulk_rules(""))],
@@ -261,11 +288,23 @@ class ReviewWidget(anywidget.AnyWidget):
             "place": state.place_of(state.current),
             "n_visible": state.n_visible,
             "order": state.order,
+            **self._groups_status(),
             "filters": page_filters(state.filters),
             "revision": state.revision,
             "list_revision": state.list_revision,
             "tally": state.tally(),
             "keeper_rules": list(state.keeper_rules),
+        }
+
+    def _groups_status(self) -> dict[str, Any]:
+        groups = self.state.groups
+        if groups is None:
+            return {"grouping": "", "n_groups": 0, "n_chains": 0, "group": -1}
+        return {
+            "grouping": self.state.grouping,
+            "n_groups": len(groups),
+            "n_chains": int(groups.is_chain.sum()),
+            "group": groups.group_at(self.state.place_of(self.state.current)),
         }
 
     def _whole_status(self, words: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The viewer's part of the page: rows of the list, the pair in view and what differs, pictures, why a pair matches."""
+"""The viewer's part of the page: the pair in view and what differs, pictures, why a pair matches."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ PREFETCHED_PAIRS = 10
 LARGEST_SIDE = 4096
 """Largest side of a picture that is not asked for with all its pixels."""
 
-MOST_ROWS = 200
-"""Rows of the list in one answer."""
-
 MOST_MEMBERS = 60
 """Members of a group that the page shows."""
 
@@ -48,39 +45,10 @@ class Viewer:
         # Where a file lies now, once moves of this page have moved it: image_id -> path relative to the root.
         self.moved: dict[int, bytes] = {}
         self.answers: dict[str, Callable[[Question], Answer | Later]] = {
-            "rows": self.rows,
             "picture": self.picture,
             "camera": self.camera,
             "why": self.why,
         }
-
-    def rows(self, question: Question) -> Answer:
-        """Return rows of the list by range."""
-        start = max(int(question["start"]), 0)
-        stop = min(int(question["stop"]), start + MOST_ROWS)
-        state = self.state
-        positions = state.visible[start:stop]
-        path_a, path_b = self._paths(state.first[positions]), self._paths(state.second[positions])
-        verdicts = state.pairs["verdict"].iloc[positions].tolist()
-        rows = [
-            {
-                "position": position,
-                "image_a": int(state.images.index[state.first[position]]),
-                "image_b": int(state.images.index[state.second[position]]),
-                "rms": float(state.rms[position]),
-                "path_a": a,
-                "path_b": b,
-                "name": b.rpartition("/")[2],
-                "verdict": _word(verdict),
-                "proposed": bool(state.by_structure[position]),
-                "decision": state.decision_of(position),
-            }
-            for position, a, b, verdict in zip(positions.tolist(), path_a, path_b, verdicts, strict=True)
-        ]
-        return Answer({"rows": rows})
-
-    def _paths(self, image_rows: np.ndarray) -> list[str]:
-        return [str(path) for path in self.state.images["path"].iloc[image_rows]]
 
     def pair(self) -> dict[str, Any] | None:
         """Return everything about the pair in view, in words where the page shows words; None where there is none."""
@@ -126,6 +94,8 @@ class Viewer:
             words.append("proposed by structure, not by its distance")
         if self.state.standing.approved_before[position]:
             words.append("approved before, elsewhere")
+        if self.state.standing.rejected_before[position]:
+            words.append("rejected before, elsewhere")
         return [word for word in words if word]
 
     def _side(self, row: int, other: int, group: Group) -> dict[str, Any]:

@@ -77,6 +77,42 @@ def test_intervals_of_expected_false_pairs_cover_what_they_claim(rounds: int, tr
     assert np.mean(covered) >= 0.88
 
 
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_from_enough_decisions_on_the_expectation_covers_what_it_claims(truth: str) -> None:
+    """The page says how many are false as soon as no decision is missing: the fewest that it ever speaks from."""
+    covered = []
+    for seed in range(N_SIMULATED):
+        rng = np.random.default_rng(seed)
+        rms, is_true = true_pairs(rng, 3000, truth)
+        threshold = (250, 500, 800)[seed % 3]
+        calibration = reviewed(rng, rms, is_true, 0)
+        rounds = 0
+        while calibration.n_missing(threshold):
+            assert "false among" not in calibration.precision_words(threshold)
+            rounds += 1
+            calibration = reviewed(np.random.default_rng(seed), rms, is_true, rounds)
+        found = calibration.expected_false(threshold)
+        covered.append(found["low"] <= int((~is_true[rms < threshold]).sum()) <= found["high"])
+    assert np.mean(covered) >= 0.88
+
+
+def test_two_approvals_are_two_of_two_and_no_verdict_on_the_rest() -> None:
+    rms = np.arange(122.0)
+    code = np.zeros(122, dtype=np.int8)
+    code[[5, 40]] = 1
+    calibration = Calibration(band_edges(500, 1000), rms, code, code > 0)
+    assert calibration.n_missing(122) == 5
+    assert calibration.precision_words(122) == (
+        "2 of 2 reviewed below 122 approved: of pairs like these 34 to 100 % are copies (95 %) · 120 not reviewed; "
+        "5 more, spread over the distances, tell how many of all are false"
+    )
+    # What a rule decided is no look, but it is not open either.
+    code[60:100] = 1
+    seen = calibration.looked_at.copy()
+    by_rule = Calibration(band_edges(500, 1000), rms, code, seen)
+    assert by_rule.observed(122) == {**calibration.observed(122), "n_open": 80}
+
+
 def test_bands_cover_their_precision_and_more_decisions_say_more() -> None:
     covered, widths = [], []
     for seed in range(N_SIMULATED):
@@ -117,7 +153,8 @@ def test_nothing_decided_is_said_so() -> None:
     found = calibration.expected_false(50)
     assert math.isnan(found["expected"])
     assert (found["n_pairs"], found["low"], found["high"]) == (50, 0, 50)
-    assert calibration.precision_words(50) == "precision: not known before pairs are decided"
+    assert calibration.precision_words(50) == "none of the 50 below 50 was looked at one by one yet"
+    assert calibration.precision_words(0) == "no pair below 0"
     assert calibration.suggestion_words(0.9) == "no suggestion before pairs are decided"
     assert calibration.bands()["precision"].isna().all()
     with pytest.raises(ValueError, match=re.escape("precision: 95 is not allowed; it must be above 0 and up to 1")):

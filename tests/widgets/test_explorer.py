@@ -41,11 +41,19 @@ def test_files_that_would_move_by_folder(make_widget: MakeWidget) -> None:
 
 def test_decisions_teach_a_line_and_bands(make_widget: MakeWidget) -> None:
     browser = make_widget().comm
-    assert browser.ask("calibration", threshold=500) == {"words": "Nothing decided yet", "bands": [], "buffers": []}
+    assert browser.ask("calibration", threshold=500) == {
+        "words": "Nothing decided yet",
+        "more": "",
+        "bands": [],
+        "buffers": [],
+    }
     browser.ask("act", act="approve", position=1)
     browser.ask("act", act="reject", position=3)
     answer = browser.ask("calibration", threshold=500)
-    assert answer["words"].startswith("2 decided: 1 approved, 1 rejected · precision below 500: ")
+    assert answer["words"] == "2 decided: 1 approved, 1 rejected"
+    assert answer["more"].startswith(
+        "1 of 2 reviewed below 500 approved: of pairs like these 9 to 91 % are copies (95 %)"
+    )
     assert [(band["left"], band["n"], band["precision"]) for band in answer["bands"]] == [(100, 1, 1.0), (300, 1, 0.0)]
 
 

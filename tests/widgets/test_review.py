@@ -127,8 +127,9 @@ def test_filters_and_order_reach_the_list(make_widget: MakeWidget) -> None:
     assert answer["status"]["n_visible"] == 1
     assert browser.ask("rows", start=0, stop=10)["rows"][0]["proposed"] is True
     answer = browser.ask("show", filters={"show": "below", "verdict": "same picture"}, order="-rms")
+    none = {"folder": "", "size": "", "rms_from": "", "rms_to": ""}
     assert [row["position"] for row in browser.ask("rows", start=0, stop=10)["rows"]] == [2, 1]
-    assert answer["status"]["filters"] == {"show": "below", "decision": "", "verdict": "same picture", "folder": ""}
+    assert answer["status"]["filters"] == {"show": "below", "decision": "", "verdict": "same picture", **none}
     answer = browser.ask("show", filters={"verdict": "", "folder": "trip/"})
     assert answer["status"]["n_visible"] == 3
 
@@ -170,9 +171,18 @@ def test_a_bulk_rule_is_seen_first_and_undone_as_one_step(make_widget: MakeWidge
     rules = [words for _, words in widget.comm.ask("hello")["facts"]["bulk_rules"]]
     rule = str(next(place for place, words in enumerate(rules) if "same pictures below" in words))
     preview = widget.comm.ask("preview_rule", rule=rule, folder="")
-    assert preview["words"] == "2 pairs would be approved"
+    assert (preview["words"], preview["decide"]) == ("2 pairs would be approved", "Approve these 2 pairs")
+    assert preview["rows"][0]["images"] == [2, 3]
+    assert preview["rows"][0]["cells"] == ["120", "same picture", "c.jpg", "trip/d.jpg", ""]
+    assert widget.comm.ask("rule_counts", folder="")["counts"] == [1, 0, 2, 1, None, None]
+    assert widget.comm.ask("rule_counts", folder="trip")["counts"] == [1, 0, 2, 1, 2, 1]
     assert widget.state.tally()["approved"] == 0
-    widget.comm.ask("apply_rule", rule=rule, folder="")
+    # What is decided is what was seen.
+    widget.comm.ask("act", act="skip", position=0)
+    stale = widget.comm.ask("apply_rule", rule=rule, folder="", n_pairs=3)
+    assert stale["words"] == "The preview showed 3 pairs, now it is 2: look again first."
+    assert widget.state.tally()["approved"] == 0
+    widget.comm.ask("apply_rule", rule=rule, folder="", n_pairs=preview["n_pairs"])
     assert widget.state.tally()["approved"] == 2
     widget.comm.ask("act", act="undo", position=0)
     assert widget.state.tally()["approved"] == 0

@@ -1,4 +1,4 @@
-"""Rows, pairs and pictures, asked as the page asks; facts beside each other."""
+"""Pairs and pictures, asked as the page asks; facts beside each other."""
 
 from __future__ import annotations
 
@@ -10,25 +10,9 @@ import numpy as np
 from PIL import Image
 
 from dupkit.widgets import ReviewWidget
-from dupkit.widgets.viewer import MOST_ROWS, facts_beside
+from dupkit.widgets.viewer import facts_beside
 
 MakeWidget = Callable[..., ReviewWidget]
-
-
-def test_rows_come_by_range_in_the_list_s_order(make_widget: MakeWidget) -> None:
-    browser = make_widget().comm
-    rows = browser.ask("rows", start=1, stop=3)["rows"]
-    assert [(row["position"], row["name"], row["verdict"]) for row in rows] == [
-        (1, "d.jpg", "same picture"),
-        (2, "e.jpg", "same picture"),
-    ]
-    assert browser.ask("rows", start=-5, stop=MOST_ROWS * 9)["rows"][0]["position"] == 0
-    assert browser.ask("rows", start=100, stop=140)["rows"] == []
-
-
-def test_names_go_to_the_page_as_they_are(make_widget: MakeWidget) -> None:
-    """The page puts them into text nodes: nothing is escaped here, or it would be escaped twice."""
-    assert make_widget().comm.ask("rows", start=3, stop=4)["rows"][0]["path_b"] == "trip/<b>g.jpg"
 
 
 def test_a_picture_is_upright_re_encoded_and_no_larger_than_asked(make_widget: MakeWidget, album: Any) -> None:

@@ -21,16 +21,20 @@ class Compare {
     this.caption = element("div", { class: "dupkit-caption" });
     this.splitter = element("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Split position", class: "dupkit-splitter", on: { input: () => this.place() } });
     this.splitter.addEventListener("pointerup", () => page.focus());
+    this.overlays = new Overlays(page);
+    this.overlay = null;
     this.stage = element("div", { class: "dupkit-stage" }, this.paneA, this.paneB, this.canvas, this.splitter, this.caption);
     this.stage.addEventListener("pointerdown", (event) => this.drag(event));
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.stage.addEventListener("dblclick", () => this.toggleReal());
     this.buttons = LAYOUTS.map(([layout, words]) => button(words, () => { this.setLayout(layout); page.focus(); }, { "aria-pressed": "false", class: "dupkit-link", "data-layout": layout }));
+    this.layButton = button("B laid on A", () => { this.toggleLaid(); page.focus(); }, { class: "dupkit-link", "aria-pressed": "false", title: "Turn, scale and cut B so that it lies on A (O)" });
     this.zoomWords = element("span", { class: "dupkit-muted dupkit-zoom-words" });
     this.bar = element(
       "div",
       { class: "dupkit-compare-bar", role: "toolbar", "aria-label": "How to compare" },
       ...this.buttons,
+      this.layButton,
       element("span", { class: "dupkit-gap" }),
       this.zoomWords,
       button("Fit", () => { this.fit(); page.focus(); }, { class: "dupkit-link" }),
@@ -47,10 +51,12 @@ class Compare {
     this.fit();
     this.real = false;
     this.stage.dataset.real = "false";
+    this.overlay = null;
+    if (this.layout !== "side") this.askOverlay(pair);
     const put = async (pane, image, letter) => {
       const entry = this.page.pictures.want(image, side, 0);
       if (entry.image) return this.put(pane, entry.image, image);
-      pane.replaceChildren(element("span", { class: "dupkit-waiting", text: "…" }));
+      pane.replaceChildren(this.page.pictures.placeholder(image));
       pane.dataset.image = "";
       try {
         const ready = await entry.ready;
@@ -83,7 +89,38 @@ class Compare {
     clearInterval(this.blinking);
     this.showsB = false;
     if (layout === "blink") this.blinking = setInterval(() => this.flick(), BLINK);
+    if (layout !== "side" && !this.overlay && this.viewer.pair) this.askOverlay(this.viewer.pair);
     this.place();
+  }
+
+  /** Ask how B lies on A; until it is known, and side by side, each is shown as it is. */
+  async askOverlay(pair) {
+    try {
+      const overlay = await this.overlays.want(pair.position);
+      if (!this.inView(pair)) return;
+      this.overlay = overlay;
+      this.laid = overlay.same;
+    } catch (problem) {
+      if (!this.inView(pair)) return;
+      this.overlay = { unknown: true };
+      this.laid = false;
+      this.page.say(`B is shown as it is: ${problem.message}`, true);
+    }
+    this.place();
+  }
+
+  toggleLaid() {
+    if (!this.overlay || this.overlay.unknown) {
+      this.page.say("B can be laid on A while they blink, are split, or show their difference: press B, V or D first.");
+      return;
+    }
+    this.laid = !this.laid;
+    this.place();
+  }
+
+  /** Return whether B is shown turned, scaled and cut so that it lies on A. */
+  isLaid() {
+    return this.layout !== "side" && this.laid === true && Boolean(this.overlay?.matrix);
   }
 
   /** Change to a layout, or back to side by side if it is on. */
@@ -112,17 +149,23 @@ class Compare {
     this.paneB.style.visibility = layout === "blink" && !this.showsB ? "hidden" : "visible";
     this.paneA.style.visibility = layout === "blink" && this.showsB ? "hidden" : "visible";
     this.stage.style.setProperty("--split", `${split}%`);
+    const laid = this.isLaid();
     for (const pane of [this.paneA, this.paneB]) {
       const picture = pane.querySelector("img");
       if (!picture) continue;
       const [x, y] = this.centre;
-      picture.style.transform = `scale(${this.zoom}) translate(${(0.5 - x) * 100}%, ${(0.5 - y) * 100}%)`;
+      if (laid && pane === this.paneB) this.overlays.lay(picture, this.overlay, this.frameOfA());
+      else this.overlays.unlay(picture, `scale(${this.zoom}) translate(${(0.5 - x) * 100}%, ${(0.5 - y) * 100}%)`);
       picture.style.imageRendering = this.zoom > 4 ? "pixelated" : "auto";
     }
+    this.stage.dataset.laid = layout === "side" || !this.overlay ? "unknown" : String(laid);
+    this.layButton.hidden = layout === "side";
+    this.layButton.setAttribute("aria-pressed", String(laid));
     this.canvas.hidden = layout !== "difference";
     this.splitter.hidden = layout !== "split";
     this.zoomWords.textContent = this.zoom === 1 ? "" : `${Math.round((100 * this.zoom) / this.realZoom())} % of A's pixels`;
-    this.caption.textContent = { side: "", blink: this.showsB ? "B" : "A", split: "A | B", difference: "" }[layout];
+    const turned = laid && this.overlay.words !== "same" && this.overlay.words ? ` laid on A (${this.overlay.words})` : "";
+    this.caption.textContent = { side: "", blink: this.showsB ? `B${turned}` : "A", split: `A | B${turned}`, difference: "" }[layout];
     if (layout === "difference") this.drawDifference();
   }
 
@@ -134,8 +177,9 @@ class Compare {
   /** Compute where the pictures differ: |A - B|, four times brighter, and how much on average. */
   drawDifference() {
     const [a, b] = [this.pictureOf(this.paneA), this.pictureOf(this.paneB)];
-    if (!a || !b) return;
-    const key = `${a.src} ${b.src}`;
+    if (!a || !b || !this.overlay) return;
+    const laid = this.isLaid();
+    const key = `${a.src} ${b.src} ${laid}`;
     this.canvas.style.transform = a.style.transform;
     if (this.drawn === key) {
       this.caption.textContent = this.differenceWords;
@@ -145,24 +189,25 @@ class Compare {
     const scale = Math.min(1, DIFFERENCE_SIDE / Math.max(a.naturalWidth, a.naturalHeight));
     const [width, height] = [Math.max(1, Math.round(a.naturalWidth * scale)), Math.max(1, Math.round(a.naturalHeight * scale))];
     Object.assign(this.canvas, { width, height });
-    const context = this.canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(a, 0, 0, width, height);
-    context.globalCompositeOperation = "difference";
-    context.drawImage(b, 0, 0, width, height);
-    context.globalCompositeOperation = "source-over";
-    const pixels = context.getImageData(0, 0, width, height);
-    let sum = 0;
-    for (let i = 0; i < pixels.data.length; i += 4) {
-      for (let channel = i; channel < i + 3; channel += 1) {
-        sum += pixels.data[channel];
-        pixels.data[channel] *= 4;
-      }
-    }
-    context.putImageData(pixels, 0, 0);
-    const mean = sum / (3 * width * height);
-    const shapes = Math.abs(a.naturalWidth / a.naturalHeight - b.naturalWidth / b.naturalHeight) > 0.01 ? ", B stretched to A's shape" : "";
-    this.differenceWords = `difference x 4, on average ${mean.toFixed(1)} of 255${shapes}`;
+    const overlay = laid ? this.overlay : null;
+    const { mean, pixels } = difference(drawn(a, width, height, null), drawn(b, width, height, overlay));
+    this.canvas.getContext("2d").putImageData(pixels, 0, 0);
+    const stretched = Math.abs(a.naturalWidth / a.naturalHeight - b.naturalWidth / b.naturalHeight) > 0.01;
+    const how = laid && overlay.words !== "same" && overlay.words ? `, B laid on A (${overlay.words})` : !laid && stretched ? ", B stretched to A's shape" : "";
+    this.differenceWords = `difference x 4, on average ${mean.toFixed(1)} of 255${how}`;
     this.caption.textContent = this.differenceWords;
+    this.stage.dataset.difference = mean.toFixed(1);
+  }
+
+  /** Return where A's picture lies in its pane at this zoom and place, CSS pixels. */
+  frameOfA() {
+    const { clientWidth: width, clientHeight: height } = this.paneA;
+    const a = this.pictureOf(this.paneA) ?? this.viewer.pair?.a ?? { width: 1, height: 1 };
+    const [w, h] = [a.naturalWidth ?? a.width, a.naturalHeight ?? a.height];
+    const fit = Math.min(width / w, height / h);
+    const [x, y] = this.centre;
+    const at = (side, length, centre) => side / 2 + this.zoom * (-length * fit / 2 + (0.5 - centre) * side);
+    return { left: at(width, w, x), top: at(height, h, y), width: this.zoom * w * fit, height: this.zoom * h * fit };
   }
 
   /** Return the zoom at which one pixel of A's file is one pixel of the screen. */

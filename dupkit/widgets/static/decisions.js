@@ -22,13 +22,15 @@ class DecisionBar {
 class Calibration {
   constructor(page) {
     this.page = page;
-    this.words = element("span", { class: "dupkit-calibration-words", text: "Nothing decided yet" });
+    this.words = element("strong", { class: "dupkit-calibration-words", text: "Nothing decided yet" });
+    this.lesson = element("div", { class: "dupkit-calibration-words" });
     this.precision = element("input", { type: "number", min: 50, max: 99.9, step: 0.1, value: 95, "aria-label": "Wanted precision in per cent", class: "dupkit-number" });
     this.advice = element("span", { class: "dupkit-muted" });
     this.node = element(
       "div",
       { class: "dupkit-calibration" },
       this.words,
+      this.lesson,
       element("details", { class: "dupkit-learn" }, element("summary", { text: "learn from them" }), element("div", { class: "dupkit-learn-row" }, element("label", {}, "Threshold for a precision of ", this.precision, " %"), button("Suggest", () => this.suggest()), button("Review the 20 that teach most", () => page.reviewNext(), { title: "Twenty undecided pairs from the bands whose precision is least certain" }), this.advice)),
     );
     this.later = debounce(() => this.ask(), 350);
@@ -36,8 +38,9 @@ class Calibration {
 
   async ask() {
     try {
-      const { words, bands } = await this.page.channel.ask("calibration", { threshold: this.page.explorer.threshold });
+      const { words, more, bands } = await this.page.channel.ask("calibration", { threshold: this.page.explorer.threshold });
       this.words.textContent = words;
+      this.lesson.textContent = more;
       this.page.explorer.setBands(bands);
     } catch (problem) {
       this.words.textContent = problem.message;

@@ -3,6 +3,9 @@
 /** Thresholds that PageUp and PageDown pass over, in steps of the slider. */
 const PAGE_STEPS = 50;
 
+/** Reviewed pairs of a band from which on its precision is shown as a percentage. */
+const ENOUGH_FOR_SHARE = 10;
+
 /** Milliseconds of rest before the kernel hears of a new threshold: its list and its memory follow, the counts do not wait. */
 const REST = 120;
 
@@ -201,8 +204,9 @@ class Explorer {
       const left = this.toPixel(band.left);
       const right = Math.min(this.toPixel(band.right), this.axis.right);
       if (!band.n || right - left < 2) continue;
-      const precision = `${Math.round(100 * band.precision)} %`;
-      const words = `RMS ${distanceInWords(band.left)} to ${distanceInWords(band.right)}: ${precision} of ${countInWords(band.n)} decided pairs are duplicates (95 %: ${Math.round(100 * band.low)} to ${Math.round(100 * band.high)} %)`;
+      // A share of two or three says more as a count.
+      const precision = band.n < ENOUGH_FOR_SHARE ? `${countInWords(band.n_approved)} of ${countInWords(band.n)}` : `${Math.round(100 * band.precision)} %`;
+      const words = `RMS ${distanceInWords(band.left)} to ${distanceInWords(band.right)}: ${countInWords(band.n_approved)} of ${countInWords(band.n)} reviewed pairs approved (95 %: ${Math.round(100 * band.low)} to ${Math.round(100 * band.high)} %)`;
       const strip = element("div", { class: "dupkit-band", title: words, text: right - left > 34 ? precision : "" });
       strip.style.left = `${left}px`;
       strip.style.width = `${right - left - 1}px`;

@@ -14,7 +14,7 @@ class Mover {
       button("Import CSV", () => this.upload.click(), { title: "Take in the decisions of a colleague" }),
       button("Refresh", () => this.run("refresh", "Looking for decisions of other windows …"), { title: "See what other notebooks have decided" }),
       element("span", { class: "dupkit-gap" }),
-      button("Plan moves", () => this.run("plan", "Planning …")),
+      button("Plan moves", () => this.plan(), { title: "See what would move; nothing moves yet (C)" }),
       button("Apply moves", () => this.apply()),
       button("Undo moves", () => this.run("undo_moves", "Moving back …")),
       this.upload,
@@ -37,6 +37,10 @@ class Mover {
       this.page.say(problem.message, true);
       return null;
     }
+  }
+
+  plan() {
+    return this.run("plan", "Planning …");
   }
 
   async apply(confirm = null) {

@@ -6,6 +6,8 @@ class Page {
     this.channel = new Channel(model);
     this.pictures = new Pictures(this.channel);
     this.deciding = [];
+    // Two views of one widget stand in one document: ids must differ.
+    this.name = `dupkit-${this.channel.prefix}`;
     this.node = element("section", { class: "dupkit-review", role: "region", "aria-label": "Review of duplicate photos", tabindex: 0, "data-lm-suppress-shortcuts": "true" });
     this.message = element("div", { class: "dupkit-message", role: "alert" });
     this.node.append(element("p", { class: "dupkit-empty", text: "Loading …" }));

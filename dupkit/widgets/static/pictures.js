@@ -17,6 +17,9 @@ class Pictures {
     this.small = new Map();
     this.queue = [];
     this.n_under_way = 0;
+    this.problems = new Map();
+    /** Called with the number of thumbnails that cannot be made and why one of them cannot. */
+    this.failed = () => {};
   }
 
   shelf(side) {
@@ -42,6 +45,34 @@ class Pictures {
     this.forget(shelf, side === SMALL_SIDE ? KEPT_SMALL : KEPT_LARGE);
     this.work();
     return entry;
+  }
+
+  /** Return a small picture of an image: grey until it is there; where there is none, the frame says so and why. */
+  thumbnail(image, urgency) {
+    const entry = this.want(image, SMALL_SIDE, urgency);
+    const frame = element("span", { class: "dupkit-thumb" });
+    const put = () => frame.replaceChildren(entry.image.cloneNode());
+    if (entry.image) put();
+    else entry.ready.then(put, (problem) => {
+      frame.classList.add("dupkit-no-thumb");
+      frame.textContent = "none";
+      frame.title = `no thumbnail: ${problem.message}`;
+    });
+    return frame;
+  }
+
+  /** Return what stands on the stage until a picture arrives: its thumbnail, enlarged, or plain grey. */
+  placeholder(image) {
+    const small = this.small.get(`${image}:${SMALL_SIDE}`);
+    const node = element("span", { class: "dupkit-waiting", text: small?.url ? "" : "…" });
+    if (small?.url) node.style.backgroundImage = `url("${small.url}")`;
+    return node;
+  }
+
+  noteProblem(entry, problem) {
+    if (problem) this.problems.set(entry.key, problem);
+    else if (!this.problems.delete(entry.key)) return;
+    this.failed(this.problems.size, [...this.problems.values()].at(-1) ?? "");
   }
 
   /** Drop waiting questions for large pictures: the pair in view has changed, and with it the next ten. */
@@ -71,7 +102,9 @@ class Pictures {
       await image.decode();
       entry.image = image;
       entry.resolve(image);
+      if (entry.side === SMALL_SIDE) this.noteProblem(entry, null);
     } catch (problem) {
+      if (entry.side === SMALL_SIDE) this.noteProblem(entry, problem.message);
       this.shelf(entry.side).delete(entry.key);
       entry.reject(problem);
     } finally {

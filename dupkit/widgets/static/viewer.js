@@ -151,9 +151,7 @@ class GroupStrip {
   }
 
   member(member, pair) {
-    const entry = this.page.pictures.want(member.image, SMALL_SIDE, 2);
-    const frame = element("span", { class: "dupkit-thumb" });
-    entry.ready.then((image) => frame.replaceChildren(image.cloneNode()), () => { frame.textContent = "?"; });
+    const frame = this.page.pictures.thumbnail(member.image, 2);
     const letter = member.image === pair.a.image ? "A" : member.image === pair.b.image ? "B" : "";
     return element("button", { type: "button", class: `dupkit-member${member.keeper ? " dupkit-member-keeper" : ""}`, title: `${member.path}\n${member.reason}`, "aria-label": `Keep ${member.path}`, on: { click: () => this.page.setKeeper(member.image) } }, frame, element("span", { text: member.keeper ? "keeper" : letter }));
   }
