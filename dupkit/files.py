@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dupkit import at
+
 DESTINATIONS = (b"exact duplicates", b"maybe duplicates")
 """Folders under a root that dupkit moves duplicates to, and never scans, at any depth."""
 
@@ -33,7 +35,7 @@ _READ_FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_FOLDER_FLAGS = _READ_FLAGS | getattr(os, "O_DIRECTORY", 0)
+_FOLDER_FLAGS = _READ_FLAGS | at.O_DIRECTORY
 
 
 class NotARegularFileError(OSError):
@@ -121,10 +123,10 @@ def open_regular(path: bytes, *, dir_fd: int | None = None) -> int:
         It is not there or may not be read.
     """
     try:
-        descriptor = os.open(path, _READ_FLAGS, dir_fd=dir_fd)
+        descriptor = at.open_at(path, _READ_FLAGS, dir_fd=dir_fd)
     except OSError as error:
         try:
-            mode = os.lstat(path).st_mode if dir_fd is None else os.lstat(path, dir_fd=dir_fd).st_mode
+            mode = os.lstat(path).st_mode if dir_fd is None else at.lstat(path, dir_fd=dir_fd).st_mode
         except OSError:
             raise error from None
         if stat.S_ISREG(mode):
@@ -167,12 +169,12 @@ def opened_folder(root: int | bytes, path: bytes = b"") -> Iterator[int]:
         A part is not there, is no folder, or is a link.
     """
     root_flags = _FOLDER_FLAGS & ~getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.dup(root) if isinstance(root, int) else os.open(root, root_flags)
+    descriptor = os.dup(root) if isinstance(root, int) else at.open_at(root, root_flags)
     try:
         for part in path.split(b"/"):
             if part in (b"", b"."):
                 continue
-            parent, descriptor = descriptor, os.open(part, _FOLDER_FLAGS, dir_fd=descriptor)
+            parent, descriptor = descriptor, at.open_at(part, _FOLDER_FLAGS, dir_fd=descriptor)
             os.close(parent)
         yield descriptor
     finally:

@@ -12,10 +12,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "dupkit"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"schema", "files", "folders", "database", "cells"}
+GROUND = {"schema", "at", "handles", "files", "folders", "database", "cells"}
 MAY_IMPORT = {
     "schema": set(),
-    "files": set(),
+    "handles": set(),
+    "at": {"handles"},
+    "files": {"at"},
     "cells": set(),
     "folders": set(),
     "database": {"folders"},

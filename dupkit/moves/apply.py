@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from dupkit.moves.failures import ConfirmationNeededError, RefusalError
 from dupkit.moves.journal import Move, Outcome, Plan
 from dupkit.moves.proof import DecodeCheck, Facts, KeeperProof, check_side_file, prove_keeper
 from dupkit.moves.recovery import finish_plan, recover_all, settle_plan, settle_root
+from dupkit.moves.selftest import why_unsafe
 from dupkit.moves.tree import LOCK_WAIT_S, Tree
 
 MANY_FILES = 10_000
@@ -24,6 +26,7 @@ def apply_plan(
     *,
     confirm: int | None = None,
     decode_check: DecodeCheck | None = None,
+    disk_check: Callable[[bytes], str] = why_unsafe,
     on_moved: Callable[[int], object] | None = None,
     batch_moves: int = BATCH_MOVES,
     wait_s: float = LOCK_WAIT_S,
@@ -41,6 +44,8 @@ def apply_plan(
         The number of moves, needed where they are more than half of the pictures under the root or 10,000 files.
     decode_check : callable (root, path) -> str, optional
         Decodes a keeper and returns '' or why it does not decode; without one only byte-identical duplicates move.
+    disk_check : callable (root) -> str
+        Returns '' or why moves are not safe on the root's disk; outside Linux the default runs the self-test there.
     on_moved : callable, optional
         Called with the number of moves that ended since the last call.
     batch_moves : int
@@ -59,7 +64,7 @@ def apply_plan(
     JournalError
         The journal could not be read or written.
     OSError
-        The root is not there or may not be read.
+        The root is not there or may not be read; or moves are not safe on its disk (ENOTSUP).
     """
     with journal.opened_journal() as connection:
         recovered = recover_all(connection)
@@ -74,6 +79,8 @@ def apply_plan(
                 note = f"plan {plan_id} {words}" if moves else f"plan {plan_id} has no moves"
                 return Outcome(plan_id, plan.root, moves, already_done=True, recovered=recovered, notes=(note,))
             check_confirmation(plan, bundles, confirm, n_rows=len(moves))
+            if why := disk_check(plan.root):
+                raise OSError(errno.ENOTSUP, f"moves are not safe on this disk, so nothing moved: {why}", plan.root)
             notes = _carry(tree, connection, plan, bundles, decode_check, on_moved, batch_moves)
         return Outcome(
             plan_id, plan.root, journal.read_moves(connection, plan_id), recovered=recovered, notes=tuple(notes)

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 
+from dupkit import at
 from dupkit.files import display_path, open_regular
 from dupkit.moves import journal
 from dupkit.moves.failures import RefusalError, at_path, describe_failure
@@ -50,7 +51,8 @@ def copy_across(
     failure : OSError
         What the rename said; raised again unless it is EXDEV and the plan allows a copy.
     """
-    if failure.errno != errno.EXDEV or not plan.across_devices:
+    # Windows lacks fstatvfs; a folder there that leads to another disk is a junction, which was refused already.
+    if failure.errno != errno.EXDEV or not plan.across_devices or not hasattr(os, "fstatvfs"):
         raise failure
     (start_folder, start_name), (end_folder, end_name) = split_path(start), split_path(end)
     source_folder, target_folder = tree.folder(start_folder), tree.folder(end_folder)
@@ -66,19 +68,19 @@ def copy_across(
         source = open_regular(start_name, dir_fd=source_folder)
     try:
         with at_path(end):
-            target = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=target_folder)
+            target = at.open_at(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | at.O_CLOEXEC, 0o600, dir_fd=target_folder)
             try:
                 _copy_bytes(source, target)
                 lost = _copy_facts(source, target)
                 os.fsync(target)
                 _compare(source, target, end)
-                copied = facts_of(os.fstat(target))
+                copied = facts_of(at.fstat(target))
             finally:
                 os.close(target)
             journal.note_copy(connection, plan.plan_id, move.move_id, copied.identity)
             rename_no_replace(target_folder, part, target_folder, end_name, way=way)
             os.fsync(target_folder)
-        if facts_of(os.fstat(source)) != facts:
+        if facts_of(at.fstat(source)) != facts:
             raise RefusalError(f"{display_path(start)} was written to while it was copied")
         with at_path(start):
             remove_copied_source(source_folder, start_name, facts.device, facts.inode)
@@ -95,7 +97,7 @@ def copy_across(
 
 def _is_there(folder: int, name: bytes, facts: Facts) -> bool:
     try:
-        return facts_of(os.lstat(name, dir_fd=folder)).identity == facts.identity
+        return facts_of(at.lstat(name, dir_fd=folder)).identity == facts.identity
     except FileNotFoundError:
         return False
 
@@ -103,7 +105,7 @@ def _is_there(folder: int, name: bytes, facts: Facts) -> bool:
 def remove_own_copy(folder: int, name: bytes, identity: str) -> None:
     """Remove a file that is our copy by its identity; any other file of that name stays."""
     try:
-        found = os.lstat(name, dir_fd=folder)
+        found = at.lstat(name, dir_fd=folder)
     except FileNotFoundError:
         return
     if facts_of(found).identity == identity:
@@ -135,7 +137,7 @@ def _compare(source: int, target: int, end: bytes) -> None:
 
 def _copy_facts(source: int, target: int) -> str:
     """Give the copy the source's owner, mode, extended attributes and times; return what could not be kept."""
-    facts = os.fstat(source)
+    facts = at.fstat(source)
     steps: list[tuple[str, Callable[[], None]]] = [
         ("owner", lambda: os.fchown(target, facts.st_uid, facts.st_gid)),
         ("mode", lambda: os.fchmod(target, stat.S_IMODE(facts.st_mode))),

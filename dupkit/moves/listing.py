@@ -8,6 +8,7 @@ import io
 import os
 import sqlite3
 
+from dupkit import at
 from dupkit.cells import neutral_cell, percent_encoded
 from dupkit.files import DESTINATIONS, display_path, hash_descriptor, open_regular
 from dupkit.moves import journal
@@ -55,7 +56,7 @@ def _write_listing(tree: Tree, connection: sqlite3.Connection, plan_id: str, fol
     if there and there not in ours:
         return f"{display_path(place)} is not as dupkit wrote it: left as it is"
     if text:
-        _write(descriptor, new, text, mode=0o600 | (os.fstat(descriptor).st_mode & 0o044))
+        _write(descriptor, new, text, mode=0o600 | (at.fstat(descriptor).st_mode & 0o044))
         journal.note_listing(connection, tree.root, place, wanted, only=False)
     way = tree.way(folder, plan_id)
     if there:
@@ -96,7 +97,7 @@ def _text(connection: sqlite3.Connection, root: bytes, folder: bytes) -> bytes:
 
 
 def _write(folder: int, name: bytes, text: bytes, *, mode: int) -> None:
-    descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=folder)
+    descriptor = at.open_at(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | at.O_CLOEXEC, mode, dir_fd=folder)
     try:
         view = memoryview(text)
         while view:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dupkit import at
 from dupkit.files import display_path, hash_descriptor, in_destination, open_regular
 from dupkit.moves.failures import RefusalError, at_path, near_path
 from dupkit.moves.journal import Move
@@ -103,7 +104,7 @@ def check_source(move: Move, source: int) -> Facts:
     RefusalError
         It is empty, or not as long as it was.
     """
-    facts = facts_of(os.fstat(source))
+    facts = facts_of(at.fstat(source))
     if facts.size_bytes != move.size_bytes or (facts.size_bytes == 0 and move.keeper_hash):
         msg = (
             f"{display_path(move.source)} changed since the plan: {facts.size_bytes} bytes, "
@@ -167,7 +168,7 @@ def prove_keeper(
         raise RefusalError(f"the keeper {shown} moves itself in this plan; it is not kept")
     source_facts = check_source(move, source)
     with opened_file(tree, move.keeper) as keeper:
-        facts = facts_of(os.fstat(keeper))
+        facts = facts_of(at.fstat(keeper))
         if facts.identity == source_facts.identity:
             raise RefusalError(f"the keeper {shown} is the same file under another name (hard link), no copy")
         with at_path(move.source):
@@ -179,7 +180,7 @@ def prove_keeper(
             with at_path(move.keeper):
                 _same_hash(move.keeper, hash_descriptor(keeper), move.keeper_hash)
             _decode(tree, move, decode_check, decoded)
-        if facts_of(os.fstat(keeper)) != facts or facts_of(os.fstat(source)) != source_facts:
+        if facts_of(at.fstat(keeper)) != facts or facts_of(at.fstat(source)) != source_facts:
             raise RefusalError(f"{display_path(move.source)} or its keeper {shown} is being written to")
     proof = object.__new__(KeeperProof)
     for name, value in (("path", move.keeper), ("facts", facts), ("source", source_facts)):

@@ -13,6 +13,8 @@ import sys
 from contextlib import suppress
 from functools import cache
 
+from dupkit import at
+from dupkit.handles import rename_no_replace as rename_by_handle
 from dupkit.moves.names import part_name
 
 KERNEL, LINK = "kernel", "link"
@@ -88,8 +90,8 @@ def _try_way(folder: int, names: tuple[bytes, ...], way: str) -> str:
     first, taken, free = names
     remove_own_files(folder, names)
     for name in (first, taken):
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
-    before = os.lstat(taken, dir_fd=folder).st_ino
+        os.close(at.open_at(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | at.O_CLOEXEC, 0o600, dir_fd=folder))
+    before = at.lstat(taken, dir_fd=folder).st_ino
     refused = False
     try:
         try:
@@ -101,15 +103,15 @@ def _try_way(folder: int, names: tuple[bytes, ...], way: str) -> str:
         if error.errno not in _NO_SUCH_WAY:
             raise
         return errno.errorcode.get(error.errno or 0, str(error))
-    return "" if refused and os.lstat(taken, dir_fd=folder).st_ino == before else "it overwrites"
+    return "" if refused and at.lstat(taken, dir_fd=folder).st_ino == before else "it overwrites"
 
 
 def remove_own_files(folder: int, names: tuple[bytes, ...]) -> None:
     """Remove temporary files of ours; absent ones and what is no regular file are left."""
     for name in names:
         with suppress(FileNotFoundError):
-            if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
-                os.unlink(name, dir_fd=folder)
+            if stat.S_ISREG(at.lstat(name, dir_fd=folder).st_mode):
+                at.unlink(name, dir_fd=folder)
 
 
 def remove_copied_source(folder: int, name: bytes, device: int, inode: int) -> None:
@@ -120,16 +122,16 @@ def remove_copied_source(folder: int, name: bytes, device: int, inode: int) -> N
     OSError
         It is another file by now (ESTALE), or cannot be removed.
     """
-    found = os.lstat(name, dir_fd=folder)
+    found = at.lstat(name, dir_fd=folder)
     if (found.st_dev, found.st_ino) != (device, inode):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
-    os.unlink(name, dir_fd=folder)
+    at.unlink(name, dir_fd=folder)
 
 
 def remove_empty_folder(parent: int, name: bytes) -> bool:
     """Remove a folder that dupkit made; return False where it is not empty, True where it is gone."""
     try:
-        os.rmdir(name, dir_fd=parent)
+        at.rmdir(name, dir_fd=parent)
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -146,6 +148,8 @@ def _c_library() -> ctypes.CDLL:
 
 def _kernel_call(source_folder: int, source: bytes, target_folder: int, target: bytes) -> int:
     """Return 0 or the errno of one rename that refuses a taken name."""
+    if sys.platform == "win32":
+        return rename_by_handle(source_folder, source, target_folder, target)
     flag = _AT_FLAG.get(sys.platform)
     if flag is None:
         return errno.ENOSYS
@@ -177,14 +181,14 @@ def _kernel_rename(source_folder: int, source: bytes, target_folder: int, target
 
 
 def _link_and_unlink(source_folder: int, source: bytes, target_folder: int, target: bytes) -> None:
-    os.link(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder, follow_symlinks=False)
+    at.link(source, target, src_dir_fd=source_folder, dst_dir_fd=target_folder, follow_symlinks=False)
     try:
-        linked = os.lstat(target, dir_fd=target_folder)
+        linked = at.lstat(target, dir_fd=target_folder)
         os.fsync(target_folder)
-        now = os.lstat(source, dir_fd=source_folder)
+        now = at.lstat(source, dir_fd=source_folder)
         if (now.st_dev, now.st_ino) != (linked.st_dev, linked.st_ino):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), source)
-        os.unlink(source, dir_fd=source_folder)
+        at.unlink(source, dir_fd=source_folder)
     except OSError:
         # Taken back: the file keeps its first name. What we remove is the name that we made, never the last one.
         unlink_second_name(target_folder, target, source_folder, source)
@@ -197,11 +201,11 @@ def unlink_second_name(folder: int, name: bytes, other_folder: int, other: bytes
     Used where a link was made and the rename not finished.
     """
     try:
-        second = os.lstat(name, dir_fd=folder)
-        first = os.lstat(other, dir_fd=other_folder)
+        second = at.lstat(name, dir_fd=folder)
+        first = at.lstat(other, dir_fd=other_folder)
     except FileNotFoundError:
         return False
     if (second.st_dev, second.st_ino) != (first.st_dev, first.st_ino) or second.st_nlink < 2:
         return False
-    os.unlink(name, dir_fd=folder)
+    at.unlink(name, dir_fd=folder)
     return True

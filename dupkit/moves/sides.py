@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from dupkit import at
 from dupkit.files import hash_descriptor, open_regular, opened_folder
 from dupkit.moves.names import split_name
 from dupkit.moves.tree import split_path
@@ -48,7 +49,7 @@ class Disk:
         if folder not in self._names:
             try:
                 with opened_folder(self.root, folder) as descriptor:
-                    self._names[folder] = frozenset(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
+                    self._names[folder] = frozenset(map(os.fsencode, at.listdir(descriptor)))
             except OSError:
                 self._names[folder] = frozenset()
         return self._names[folder]

@@ -5,21 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
+from dupkit import at
 from dupkit.files import display_path, opened_folder
 from dupkit.moves.failures import RootLockedError, at_path, describe_failure
 from dupkit.moves.rename import find_way
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  (Windows)
-    fcntl = None  # type: ignore[assignment]
-
-_HAS_FOLDER_DESCRIPTORS = fcntl is not None and os.open in os.supports_dir_fd
 
 LOCK_WAIT_S = 30.0
 """How long an apply or undo waits for another one under the same root, seconds."""
@@ -65,15 +61,13 @@ class Tree:
     """
 
     def __init__(self, root: bytes, *, wait_s: float = LOCK_WAIT_S) -> None:
-        if not _HAS_FOLDER_DESCRIPTORS:  # pragma: no cover  (Windows)
-            msg = "this system has no descriptors of folders, without which dupkit moves nothing; use Linux or macOS"
-            raise OSError(errno.ENOTSUP, msg)
         self.root = root
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._unsynced: dict[bytes, None] = {}
         self._ways: dict[int, str] = {}
+        self._unlock: Callable[[], None] = lambda: None
         with at_path(root):
-            self.descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.descriptor = at.open_at(root, os.O_RDONLY | at.O_DIRECTORY | at.O_CLOEXEC)
         try:
             self._lock(wait_s)
         except BaseException:
@@ -85,7 +79,7 @@ class Tree:
         while True:
             try:
                 with at_path(self.root):
-                    fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._unlock = at.lock(self.descriptor)
             except BlockingIOError:
                 if time.monotonic() >= until:
                     msg = (
@@ -109,6 +103,7 @@ class Tree:
 
     def close(self) -> None:
         """Close every descriptor; the lock goes with the root's."""
+        self._unlock()
         for descriptor in [*self._folders.values(), self.descriptor]:
             with suppress(OSError):  # what was read or renamed through it is settled by its own calls
                 os.close(descriptor)
@@ -117,7 +112,7 @@ class Tree:
     @property
     def identity(self) -> str:
         """Number of the root folder in its file system: another disk at the same place has another one."""
-        return str(os.fstat(self.descriptor).st_ino)
+        return str(at.fstat(self.descriptor).st_ino)
 
     def folder(self, path: bytes) -> int:
         """Return a descriptor of a folder below the root, kept open; a link in any part of the path is an error."""
@@ -151,7 +146,7 @@ class Tree:
         """
         descriptor = self.folder(folder)
         with at_path(folder or b"."):
-            device = os.fstat(descriptor).st_dev
+            device = at.fstat(descriptor).st_dev
             if device not in self._ways:
                 self._ways[device] = find_way(descriptor, plan_id)
         return self._ways[device]
@@ -161,7 +156,7 @@ class Tree:
         folder, name = split_path(path)
         try:
             with at_path(path):
-                return os.lstat(name, dir_fd=self.folder(folder))
+                return at.lstat(name, dir_fd=self.folder(folder))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -188,14 +183,15 @@ class Tree:
             parent, name = split_path(missing)
             depth_from_end = path.count(b"/") - missing.count(b"/")
             mirrored = b"/".join(like.split(b"/")[: max(len(like.split(b"/")) - depth_from_end, 0)])
-            model = self.lstat(mirrored) if mirrored else os.fstat(self.descriptor)
+            model = self.lstat(mirrored) if mirrored else at.fstat(self.descriptor)
             with at_path(missing):
                 with suppress(FileExistsError):
-                    os.mkdir(name, _PRIVATE, dir_fd=self.folder(parent))
+                    at.mkdir(name, _PRIVATE, dir_fd=self.folder(parent))
                 if model is not None and stat.S_ISDIR(model.st_mode):
-                    # Some mounts (vfat) know no modes.
+                    # Some mounts (vfat) know no modes, nor does Windows, where a folder inherits who may use it.
                     with suppress(PermissionError):
-                        os.fchmod(self.folder(missing), stat.S_IMODE(model.st_mode))
+                        if sys.platform != "win32":
+                            os.fchmod(self.folder(missing), stat.S_IMODE(model.st_mode))
             self.touched(parent)
             self.touched(missing)
 

@@ -1,6 +1,7 @@
 """The program behind ``dupkit selftest``: moves files of its own, is killed, meets errors, looks what is left.
 
-Run as ``python -m dupkit.moves.trial FOLDER`` with a state folder of its own; prints JSON.
+Run as ``python -m dupkit.moves.trial FOLDER`` with a state folder of its own; prints JSON. What is killed or raced
+against is the same program with more arguments, in a process of its own, as on every system.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from types import ModuleType
+from typing import IO, ParamSpec, TypeVar
 
+from dupkit import at
 from dupkit.moves import journal, rename
 from dupkit.moves.apply import apply_plan
-from dupkit.moves.failures import RootLockedError, describe_failure
-from dupkit.moves.journal import Move, Plan
+from dupkit.moves.failures import JournalError, RootLockedError, describe_failure
+from dupkit.moves.journal import Move, Outcome, Plan
 from dupkit.moves.recovery import recover
 from dupkit.moves.tree import Tree
 from dupkit.moves.undo import undo_plan
@@ -27,10 +31,17 @@ from dupkit.moves.undo import undo_plan
 N_RACES, N_KILLS, N_ERRORS = 1_000, 40, 40
 """How often: enough to see a file system that does not hold, in a few seconds on a slow disk."""
 
-_CALLS = ("open", "lstat", "fstat", "mkdir", "rmdir", "unlink", "link", "fsync", "read", "write")
-"""Calls of the operating system between which a kill or an error is tried; renames come on top."""
+_CALLS: dict[ModuleType, tuple[str, ...]] = {
+    at: ("open_at", "lstat", "fstat", "mkdir", "rmdir", "unlink", "link"),
+    os: ("fsync", "read", "write"),
+    rename: ("_kernel_call",),
+}
+"""Calls of the operating system between which a kill or an error is tried."""
 
 _NAMES = (b"plain.jpg", b"-dash.jpg", "café.jpg".encode(), "cafe\u0301.jpg".encode(), b"new\nline.jpg", b"\xff.jpg")
+
+RACING, HOLDING, KILLED, FAILED = "race", "hold", "kill", "fail"
+"""What a child does: make targets, hold the lock, apply and be killed at a call, apply and see a call fail."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,7 +72,7 @@ class Trial:
             try:
                 for path in (source, keeper):
                     _write(os.fsencode(self.root) + b"/" + path, data)
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # Windows: a name that is no UTF-8
                 self.refused_names.append(describe_failure(error))
                 continue
             digest = hashlib.sha256(data).hexdigest()
@@ -73,17 +84,12 @@ class Trial:
         self.before = _tree(self.root)
         return plan.plan_id
 
-    def disturbed(self, disturb: Callable[[], object], act: Callable[[str], object]) -> str:
-        """Let a child act while something disturbs it, recover, undo; return what is wrong then."""
+    def disturbed(self, what: str, point: int) -> str:
+        """Let a child apply while something disturbs it, recover, undo; return what is wrong then."""
         plan_id = self.build()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                disturb()
-                act(plan_id)
-            finally:
-                os._exit(0)
-        os.waitpid(pid, 0)
+        child = subprocess.run(_child(self.root, what, str(point), plan_id), check=False, capture_output=True)
+        if what == KILLED and not child.returncode:
+            return "it was not killed"
         recover()
         undo_plan(plan_id)
         after = _tree(self.root)
@@ -103,8 +109,8 @@ def run_trial(place: Path) -> list[Finding]:
         ("names are made durable", lambda: _synced(place)),
         ("one mover at a time, and a dead one frees the way", lambda: _locked(place)),
         ("apply and undo lead back to the same tree", lambda: _round_trip(trial)),
-        ("a kill -9 loses nothing", lambda: _swept(trial, N_KILLS, kill=True)),
-        ("an error of the disk loses nothing", lambda: _swept(trial, N_ERRORS, kill=False)),
+        ("a kill -9 loses nothing", lambda: _swept(trial, N_KILLS, KILLED)),
+        ("an error of the disk loses nothing", lambda: _swept(trial, N_ERRORS, FAILED)),
     )
     findings = []
     for name, step in steps:
@@ -117,7 +123,7 @@ def run_trial(place: Path) -> list[Finding]:
 
 
 def _way(place: Path) -> str:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = _folder(place)
     try:
         way = rename.find_way(descriptor, "trial")
     finally:
@@ -127,32 +133,40 @@ def _way(place: Path) -> str:
 
 def _races(place: Path) -> str:
     """Let another process make each target while it is being renamed to."""
-    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    folder = _folder(place)
     way = rename.find_way(folder, "trial")
     first = 0
-    for number in range(N_RACES):
-        source, target = b"s%d" % number, b"t%d" % number
-        _write(source, b"ours", folder)
-        pid = os.fork()
-        if pid == 0:
-            with suppress(FileExistsError):
-                _write(target, b"theirs", folder)
-            os._exit(0)
-        for _ in range(number * 37 % 3000):
-            pass
-        try:
-            rename.rename_no_replace(folder, source, folder, target, way=way)
-        except FileExistsError:
-            wanted = b"theirs"
-        else:
-            wanted, first = b"ours", first + 1
-        os.waitpid(pid, 0)
-        _expect(_read(target, folder) == wanted, f"in race {number} a file was overwritten")
-        for name in (source, target):
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+    with _helper(place, RACING) as (told, answers, _):
+        for number in range(N_RACES):
+            source, target = b"s%d" % number, b"t%d" % number
+            _write(source, b"ours", folder)
+            told.write(b"x")
+            told.flush()
+            for _ in range(number * 37 % 3000):
+                pass
+            try:
+                rename.rename_no_replace(folder, source, folder, target, way=way)
+            except FileExistsError:
+                wanted = b"theirs"
+            else:
+                wanted, first = b"ours", first + 1
+            answers.read(1)
+            _expect(_read(target, folder) == wanted, f"in race {number} a file was overwritten")
+            for name in (source, target):
+                with suppress(FileNotFoundError):
+                    at.unlink(name, dir_fd=folder)
     os.close(folder)
     return f"{N_RACES} races, {first} won"
+
+
+def _race(place: Path) -> None:
+    """Make one target each time the parent says so."""
+    folder = _folder(place)
+    for number in range(N_RACES):
+        os.read(0, 1)
+        with suppress(FileExistsError):
+            _write(b"t%d" % number, b"theirs", folder)
+        os.write(1, b"x")
 
 
 def _synced(place: Path) -> str:
@@ -164,38 +178,30 @@ def _synced(place: Path) -> str:
 
 
 def _locked(place: Path) -> str:
-    ready, told = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _hold(place, told)
-    os.read(ready, 1)
-    try:
-        Tree(os.fsencode(place), wait_s=0).close()
-    except RootLockedError:
-        refused = True
-    else:
-        refused = False
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(ready)
-    os.close(told)
+    with _helper(place, HOLDING) as (_, answers, child):
+        answers.read(1)
+        try:
+            Tree(os.fsencode(place), wait_s=0).close()
+        except RootLockedError:
+            refused = True
+        else:
+            refused = False
+        child.kill()
+        child.wait()
     _expect(refused, "two processes hold the lock")
     Tree(os.fsencode(place), wait_s=0).close()
-    return "flock works"
+    return "a lock that dies with its holder"
 
 
-def _hold(place: Path, told: int) -> NoReturn:
-    try:
-        with Tree(os.fsencode(place), wait_s=0):
-            os.write(told, b"x")
-            signal.pause()
-    finally:
-        os._exit(1)
+def _hold(place: Path) -> None:
+    with Tree(os.fsencode(place), wait_s=0):
+        os.write(1, b"x")
+        os.read(0, 1)  # until killed
 
 
 def _round_trip(trial: Trial) -> str:
     plan_id = trial.build()
-    outcome = apply_plan(plan_id)
+    outcome = _apply(plan_id)
     bad = [move.message for move in outcome.moves if move.shown_status != journal.MOVED]
     _expect(not bad, "; ".join(bad))
     undo_plan(plan_id)
@@ -204,47 +210,48 @@ def _round_trip(trial: Trial) -> str:
     return f"{len(outcome.moves)} files with odd names{refused}"
 
 
-def _swept(trial: Trial, n_points: int, *, kill: bool) -> str:
+def _swept(trial: Trial, n_points: int, what: str) -> str:
     """Kill a child, or let a call of its fail, at points spread over a whole apply."""
-    counter = _Counter(-1, kill=kill)
+    counter = _Counter(-1, what)
     plan_id = trial.build()
     counter.install()
     try:
-        apply_plan(plan_id)
+        _apply(plan_id)
     finally:
         counter.remove()
     undo_plan(plan_id)
     points = sorted({index * counter.count // n_points for index in range(n_points)})
     for point in points:
-        fault = trial.disturbed(_Counter(point, kill=kill).install, apply_plan)
+        fault = trial.disturbed(what, point)
         _expect(not fault, f"at call {point}: {fault}")
     return f"{len(points)} points of {counter.count} calls"
+
+
+def _apply(plan_id: str) -> Outcome:
+    return apply_plan(plan_id, disk_check=lambda _root: "")  # this is the check
 
 
 class _Counter:
     """Counts the calls of the operating system; at one of them kills its process or raises EIO."""
 
-    def __init__(self, at: int, *, kill: bool) -> None:
-        self.at, self.kill, self.count = at, kill, 0
-        self.real = {name: getattr(os, name) for name in _CALLS}
-        self.real_rename = rename._kernel_call
+    def __init__(self, point: int, what: str) -> None:
+        self.point, self.what, self.count = point, what, 0
+        self.real = [(module, name, getattr(module, name)) for module, names in _CALLS.items() for name in names]
 
     def install(self) -> None:
-        for name, real in self.real.items():
-            setattr(os, name, self._counted(real))
-        rename._kernel_call = self._counted(self.real_rename)
+        for module, name, real in self.real:
+            setattr(module, name, self._counted(real))
 
     def remove(self) -> None:
-        for name, real in self.real.items():
-            setattr(os, name, real)
-        rename._kernel_call = self.real_rename
+        for module, name, real in self.real:
+            setattr(module, name, real)
 
     def _counted(self, real: Callable[P, R]) -> Callable[P, R]:
         def call(*arguments: P.args, **named: P.kwargs) -> R:
             self.count += 1
-            if self.count - 1 == self.at:
-                if self.kill:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            if self.count - 1 == self.point:
+                if self.what == KILLED:
+                    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows: its end at once
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             return real(*arguments, **named)
 
@@ -256,8 +263,28 @@ def _expect(condition: object, fault: str) -> None:
         raise AssertionError(fault)
 
 
+def _folder(place: Path) -> int:
+    return at.open_at(os.fsencode(place), os.O_RDONLY | at.O_DIRECTORY)
+
+
+def _child(place: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dupkit.moves.trial", str(place), *arguments]
+
+
+@contextmanager
+def _helper(place: Path, what: str) -> Iterator[tuple[IO[bytes], IO[bytes], subprocess.Popen[bytes]]]:
+    """Give the ends of a child's pipes and the child, which is gone afterwards."""
+    with subprocess.Popen(_child(place, what), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            if child.stdin is None or child.stdout is None:
+                raise RuntimeError("no pipes")
+            yield child.stdin, child.stdout, child
+        finally:
+            child.kill()
+
+
 def _write(path: bytes, data: bytes, folder: int | None = None) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=folder)
+    descriptor = at.open_at(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=folder)
     try:
         os.write(descriptor, data)
     finally:
@@ -265,7 +292,7 @@ def _write(path: bytes, data: bytes, folder: int | None = None) -> None:
 
 
 def _read(path: bytes, folder: int) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY, dir_fd=folder)
+    descriptor = at.open_at(path, os.O_RDONLY, dir_fd=folder)
     try:
         return os.read(descriptor, 100)
     finally:
@@ -291,5 +318,19 @@ def _clear(root: Path) -> None:
         root.rmdir()
 
 
+def main(place: str, what: str = "", point: str = "", plan_id: str = "") -> None:
+    """Do the whole trial, or be one of its children."""
+    if what == RACING:
+        _race(Path(place))
+    elif what == HOLDING:
+        _hold(Path(place))
+    elif what:
+        _Counter(int(point), what).install()
+        with suppress(OSError, JournalError):
+            _apply(plan_id)
+    else:
+        sys.stdout.write(json.dumps(run_trial(Path(place))))
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run_trial(Path(sys.argv[1]))))
+    main(*sys.argv[1:])

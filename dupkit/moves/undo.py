@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from dupkit import at
 from dupkit.files import display_path, hash_descriptor
 from dupkit.moves import journal
 from dupkit.moves.apply import run
@@ -144,7 +144,7 @@ def _is_taken(tree: Tree, place: bytes) -> bool:
 
 
 def _check(move: Move, opened: int) -> tuple[Facts, KeeperProof | None, str]:
-    facts = facts_of(os.fstat(opened))
+    facts = facts_of(at.fstat(opened))
     messages = []
     if move.back_to != move.source:
         messages.append(f"its place was taken: it is back as {display_path(move.back_to)}")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from dupkit import at as names
 from dupkit.database import open_database
 from dupkit.moves import carry, journal, rename
 from dupkit.moves.apply import apply_plan
@@ -101,12 +102,12 @@ def second_name_cannot_be_removed(place: Path) -> list[str]:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
         real(path, dir_fd=dir_fd)  # type: ignore[arg-type]
 
-    os.unlink = refuse
+    names.unlink = refuse
     try:
         with without_kernel_rename():
             outcome = apply()
     finally:
-        os.unlink = real
+        names.unlink = real
     return [*expect(outcome, 3, ("failed",), "EPERM"), *album.check()]
 
 
