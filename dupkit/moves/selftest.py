@@ -17,7 +17,7 @@ from dupkit.folders import STATE_VARIABLE
 from dupkit.moves.names import OWN_PREFIX
 
 TIME_LIMIT_S = 300
-"""After this a trial counts as hung, seconds; it takes a few on a usual disk."""
+"""After this a trial counts as hung, seconds; it takes ten or so on a usual disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from dupkit.moves.tree import Tree
 from dupkit.moves.undo import undo_plan
 
 N_RACES, N_KILLS, N_ERRORS = 1_000, 40, 40
-"""How often: enough to see a file system that does not hold, in a few seconds on a slow disk."""
+"""How often: enough to see a file system that does not hold, in ten seconds or so on a usual disk."""
 
 _CALLS: dict[ModuleType, tuple[str, ...]] = {
     at: ("open_at", "lstat", "fstat", "mkdir", "rmdir", "unlink", "link"),
