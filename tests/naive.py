@@ -15,7 +15,7 @@ def script_histogram(path) -> list[int]:
 
 
 def fast_histogram(path) -> list[int]:
-    """The histogram of fast sampling: 30,000 pixels, columns picked and rows interpolated, after halving while >= 2 x."""
+    """The histogram of fast sampling: 30,000 pixels, columns picked and rows interpolated, halved before."""
     with Image.open(path) as image:
         image.draft("RGB", (200, 150))
         rgb = image.convert("RGB")
