@@ -16,7 +16,7 @@ import traitlets
 
 from dupkit.pairs.measures import MEASURES
 from dupkit.review.calibration import band_edges
-from dupkit.review.decisions import DECISION_WORDS, Decisions, open_decisions
+from dupkit.review.decisions import DECISION_WORDS, Decisions, Step, open_decisions
 from dupkit.review.grouping import GROUPINGS
 from dupkit.review.groups import check_threshold, image_positions, proposed_by_structure
 from dupkit.review.keepers import KEEPER_RULES, check_rules, in_reference, keeper_order
@@ -126,7 +126,9 @@ class Browsing(traitlets.HasTraits):
         self.decisions = open_decisions(images) if decisions is None else decisions
         self.standing = Standing(images, self.first, self.second, self.decisions.root)
         self._listing = Listing(pairs, images, self.first, self.second, self.by_structure, self.standing.by_images)
-        self._batches: list[tuple[int, int, int]] = []
+        # Steps of this session; earlier ones are looked up, the latest below this decision_id first.
+        self._batches: list[Step] = []
+        self._undo_before = 0
         self._seen = 0
         self._ready = False
         self._path: list[str] = images["path"].tolist()
@@ -310,12 +312,13 @@ class Browsing(traitlets.HasTraits):
         return n_read
 
     def _load(self) -> int:
-        stored = self.decisions.read(after=self._seen)
-        self.standing.load(stored)
-        if stored:
-            self._seen = stored[-1].decision_id
+        with self.decisions.lock:
+            stored = self.decisions.read(after=self._seen)
+            self.standing.load(stored)
+            if stored:
+                self._seen = stored[-1][0]
         if not self._ready:
-            self._batches = [batch for batch in self.decisions.batches_to_undo() if batch[2] <= self._seen]
+            self._undo_before = self._seen + 1
         return len(stored)
 
     def _view_name(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dupkit.review.browsing import Browsing
-from dupkit.review.decisions import DECISION_WORDS, Decision, now, person
+from dupkit.review.decisions import DECISION_WORDS, Decision, Step, now, person
 
 
 class Deciding(Browsing):
@@ -65,44 +65,35 @@ class Deciding(Browsing):
 
     def undo(self) -> bool:
         """Take back the last step, one pair or many; return False where there is none."""
-        if not self._batches:
+        with self.decisions.lock:
+            step = self._batches[-1] if self._batches else self.decisions.step_before(self._undo_before)
+            undone = None if step is None else self._take_back(step)
+        if undone is None:
             self.message = "Nothing to undo"
             return False
-        # What others decided since must stay: only decisions that are still ours are taken back.
-        self._load()
-        batch, first, last = self._batches[-1]
-        taken = self.decisions.read_rows(first=first, last=last)
-        positions = self.standing.positions_of([row.path_a for row in taken], [row.path_b for row in taken])
-        taken_ids = self.standing.taken_ids(positions)
-        ours = (positions < 0) | ((first <= taken_ids) & (taken_ids <= last))
-        who, when = person(), now()
-        rows = [self._again(row, who, when) for row, is_ours in zip(taken, ours.tolist(), strict=True) if is_ours]
-        if rows:
-            touched = self._write_rows(rows, undoes=batch)
-            if len(rows) == 1 and len(touched):
-                self.current = int(touched[0])
-        self._batches.pop()
-        self.message = f"Undone: {len(rows):,} decision{'s' if len(rows) != 1 else ''}"
+        if len(undone):
+            self._changed()
+        if len(undone) == 1 and undone[0] >= 0:
+            self.current = int(undone[0])
+        self.message = f"Undone: {len(undone):,} decision{'s' if len(undone) != 1 else ''}"
         return True
 
-    def _again(self, row: Decision, who: str, when: str) -> Decision:
-        return Decision(
-            row.path_a,
-            row.path_b,
-            row.content_hash_a,
-            row.content_hash_b,
-            decision=row.was or "undone",
-            keeper=row.keeper_was,
-            was=row.decision,
-            keeper_was=row.keeper,
-            stands_for=row.was_id,
-            rms=row.rms,
-            measure=row.measure,
-            sampling=row.sampling,
-            threshold=self.threshold,
-            decided_by=who,
-            decided_at=when,
-        )
+    def _take_back(self, step: Step) -> np.ndarray:
+        """Undo a step as far as it is still ours; return the positions of its pairs, -1 for those that are gone."""
+        # What others decided since must stay: only decisions that are still ours are taken back.
+        self._load()
+        positions = self.standing.positions_of(*zip(*self.decisions.paths_of(step), strict=True))
+        taken_ids = self.standing.taken_ids(positions)
+        ours = (positions < 0) | ((step.first <= taken_ids) & (taken_ids <= step.last))
+        if ours.any():
+            runs = _runs(ours, step.first)
+            self.decisions.undo(runs, threshold=self.threshold, decided_by=person(), decided_at=now())
+            self._load()
+        if self._batches:
+            self._batches.pop()
+        else:
+            self._undo_before = step.first
+        return np.asarray(positions[ours])
 
     def _write(self, positions: np.ndarray, decision: str, *, keepers: np.ndarray) -> None:
         code = DECISION_WORDS.index(decision) if decision in DECISION_WORDS[1:4] else 0
@@ -111,24 +102,27 @@ class Deciding(Browsing):
             raise ValueError(msg)
         if not len(positions):
             return
-        self._load()
-        batch, first, last = self.decisions.add(self._rows(positions, decision, keepers))
-        self._batches.append((batch, first, last))
-        self._saw(first, last)
-        self.standing.record(positions, np.full(len(positions), code, dtype=np.int8), keepers, first)
-        self.revision += 1
+        # A cell and the page may decide at the same moment, each in its own thread.
+        with self.decisions.lock:
+            self._load()
+            step = self.decisions.add(self._rows(positions, decision, keepers))
+            self._batches.append(step)
+            # Rows of other processes in between are read by the next refresh, ours then again, in their order.
+            if step.first == self._seen + 1:
+                self._seen = step.last
+            self.standing.record(positions, np.full(len(positions), code, dtype=np.int8), keepers, step.first)
+        self._changed()
 
-    def _write_rows(self, rows: list[Decision], *, undoes: int | None = None) -> np.ndarray:
-        """Write rows made elsewhere as one batch and return the positions that they touch."""
-        batch, first, last = self.decisions.add(rows, undoes=undoes)
-        self._saw(first, last)
-        touched = self.standing.load(
-            [self.decisions.stored(row, first + k, batch, undoes) for k, row in enumerate(rows)]
-        )
-        if undoes is None:
-            self._batches.append((batch, first, last))
+    def _write_rows(self, rows: list[Decision]) -> None:
+        """Write rows made elsewhere as one batch."""
+        with self.decisions.lock:
+            self._batches.append(self.decisions.add(rows))
+            self._load()
+        self._changed()
+
+    def _changed(self) -> None:
+        # Never under the lock: whoever observes may wait for a thread that wants to decide.
         self.revision += 1
-        return touched
 
     def _rows(self, positions: np.ndarray, decision: str, keepers: np.ndarray) -> Iterator[Decision]:
         who, when = person(), now()
@@ -161,10 +155,17 @@ class Deciding(Browsing):
                 decided_at=when,
             )
 
-    def _saw(self, first: int, last: int) -> None:
-        # Rows of other processes in between are read by the next refresh, ours then a second time, in their order.
-        if first == self._seen + 1:
-            self._seen = last
-
     def _pair_words(self, position: int) -> str:
         return f"{self._path[self.first[position]]} and {self._path[self.second[position]]}"
+
+
+def _runs(chosen: np.ndarray, first: int) -> list[tuple[int, int]]:
+    """Return the runs of chosen places as numbers from ``first`` on, both ends inclusive.
+
+    Examples
+    --------
+    >>> _runs(np.array([True, True, False, True]), 10)
+    [(10, 11), (13, 13)]
+    """
+    edges = np.flatnonzero(np.diff(chosen.astype(np.int8), prepend=0, append=0)) + first
+    return [(start, end - 1) for start, end in edges.reshape(-1, 2).tolist()]

@@ -31,8 +31,6 @@ DECISION_WORDS = ("", "approved", "rejected", "skipped", "undone")
 _VIEW_PATIENCE_MS = 50
 """How long remembering the view waits for another process: it is a convenience, the slider must not wait for it."""
 
-_LAST_ID = (1 << 63) - 1
-
 _COLUMNS = (
     "path_a",
     "path_b",
@@ -56,6 +54,23 @@ _INSERT = (
     f"VALUES (?, ?, ?, {', '.join('?' for _ in _COLUMNS)})"
 )
 _values = attrgetter(*_COLUMNS)
+
+# What stood before stands again, and remembers what it replaces.
+_UNDO = f"""
+INSERT INTO decision (batch, undoes, root, {", ".join(_COLUMNS)})
+SELECT ?, batch, root, path_a, path_b, content_hash_a, content_hash_b, CASE was WHEN '' THEN 'undone' ELSE was END,
+    keeper_was, decision, keeper, 0, was_id, rms, measure, sampling, ?, ?, ?
+FROM decision WHERE decision_id BETWEEN ? AND ? ORDER BY decision_id
+"""
+
+_STEP_BEFORE = """
+SELECT batch, MIN(decision_id), MAX(decision_id) FROM decision WHERE batch = (
+    SELECT batch FROM decision
+    WHERE root = ? AND decision_id < ? AND undoes IS NULL
+        AND batch NOT IN (SELECT undoes FROM decision WHERE undoes IS NOT NULL)
+    ORDER BY decision_id DESC LIMIT 1
+) GROUP BY batch
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +103,34 @@ class Decision:
     decided_at: str = ""
 
 
-class Stored(NamedTuple):
-    """What a stored decision says, without its circumstances: a hundred thousand of them are read at once."""
+Stored = tuple[int, int, int | None, bytes, str, str, str, str, str, str, int, str]
+"""What a stored decision says, without its circumstances: the values of :data:`STORED`.
 
-    decision_id: int
+A bare tuple: a hundred thousand of them are read when a review is opened again.
+"""
+
+STORED = (
+    "decision_id",
+    "batch",
+    "undoes",
+    "root",
+    "path_a",
+    "path_b",
+    "content_hash_a",
+    "content_hash_b",
+    "decision",
+    "keeper",
+    "stands_for",
+    "decided_at",
+)
+
+
+class Step(NamedTuple):
+    """One batch: its number, its first and its last decision_id. All in between are its own."""
+
     batch: int
-    undoes: int | None
-    root: bytes
-    path_a: str
-    path_b: str
-    content_hash_a: str
-    content_hash_b: str
-    decision: str
-    keeper: str
-    stands_for: int
-    decided_at: str
+    first: int
+    last: int
 
 
 class Decisions:
@@ -123,74 +151,67 @@ class Decisions:
     ) -> None:
         self.root = root
         self._connection = connection
-        # JupyterLab may answer the page in another thread than that of the cells.
-        self._lock = threading.RLock()
+        # JupyterLab may answer the page in another thread than that of the cells. Whoever keeps account of what is
+        # stored holds the lock too, so that no other thread's decision comes in between.
+        self.lock = threading.RLock()
         self._view_connection = view_connection or connection
 
-    def add(self, rows: Iterable[Decision], *, undoes: int | None = None) -> tuple[int, int, int]:
-        """Write one batch and return its number, its first and its last decision_id; durable on return.
+    def add(self, rows: Iterable[Decision]) -> Step:
+        """Write one batch, at least one row; durable on return."""
+        with self.lock, transaction(self._connection) as connection:
+            last_id, batch = self._latest()
+            connection.executemany(_INSERT, ((batch + 1, None, self.root, *_values(row)) for row in rows))
+            return Step(batch + 1, last_id + 1, self._latest()[0])
+
+    def undo(self, runs: Iterable[tuple[int, int]], *, threshold: float, decided_by: str, decided_at: str) -> None:
+        """Write what stood before as one batch that undoes another one; durable on return.
 
         Parameters
         ----------
-        rows : iterable of Decision
-            At least one.
-        undoes : int, optional
-            The batch that these rows undo.
+        runs : iterable of (int, int)
+            First and last decision_id of rows to take back, both inclusive, ascending, of one batch.
+        threshold, decided_by, decided_at
+            Of the new rows.
         """
-        with self._lock, transaction(self._connection) as connection:
-            latest = connection.execute("SELECT decision_id, batch FROM decision ORDER BY decision_id DESC LIMIT 1")
-            last_id, batch = latest.fetchone() or (0, 0)
-            connection.executemany(
-                _INSERT,
-                ((batch + 1, undoes, self.root, *_values(row)) for row in rows),
-            )
-            first = last_id + 1
-            last = int(connection.execute("SELECT MAX(decision_id) FROM decision").fetchone()[0])
-        return batch + 1, first, last
+        with self.lock, transaction(self._connection) as connection:
+            batch = self._latest()[1] + 1
+            connection.executemany(_UNDO, ((batch, threshold, decided_by, decided_at, *run) for run in runs))
+
+    def _latest(self) -> tuple[int, int]:
+        latest = self._connection.execute("SELECT decision_id, batch FROM decision ORDER BY decision_id DESC LIMIT 1")
+        decision_id, batch = latest.fetchone() or (0, 0)
+        return decision_id, batch
 
     def read(self, *, after: int = 0) -> list[Stored]:
         """Return the decisions of all folders with a decision_id above ``after``, oldest first."""
-        sql = f"SELECT {', '.join(Stored._fields)} FROM decision WHERE decision_id > ? ORDER BY decision_id"
-        return [*map(Stored._make, self._fetch(sql, (after,)))]
+        return self._fetch(
+            f"SELECT {', '.join(STORED)} FROM decision WHERE decision_id > ? ORDER BY decision_id", after
+        )
 
-    def read_rows(self, *, first: int = 0, last: int = _LAST_ID) -> list[Decision]:
-        """Return the decisions of this folder with ``first <= decision_id <= last``, whole, oldest first."""
-        sql = f"SELECT {', '.join(_COLUMNS)} FROM decision WHERE decision_id BETWEEN ? AND ? AND root = ?"
-        return [Decision(*row) for row in self._fetch(f"{sql} ORDER BY decision_id", (first, last, self.root))]
+    def read_rows(self) -> list[Decision]:
+        """Return the decisions of this folder, whole, oldest first."""
+        sql = f"SELECT {', '.join(_COLUMNS)} FROM decision WHERE root = ? ORDER BY decision_id"
+        return [Decision(*row) for row in self._fetch(sql, self.root)]
 
-    def batches_to_undo(self) -> list[tuple[int, int, int]]:
-        """Return the batches of this folder that are not undone, oldest first: number, first and last decision_id."""
-        sql = "SELECT batch, MIN(decision_id), MAX(decision_id), undoes FROM decision WHERE root = ? GROUP BY batch"
-        batches = self._fetch(f"{sql} ORDER BY batch", (self.root,))
-        undone = {undoes for _, _, _, undoes in batches if undoes is not None}
-        return [batch[:3] for batch in batches if batch[3] is None and batch[0] not in undone]
+    def paths_of(self, step: Step) -> list[tuple[str, str]]:
+        """Return the two paths of each decision of a batch, in their order."""
+        sql = "SELECT path_a, path_b FROM decision WHERE decision_id BETWEEN ? AND ? ORDER BY decision_id"
+        return self._fetch(sql, step.first, step.last)
 
-    def _fetch(self, sql: str, values: tuple[int | bytes, ...]) -> list[tuple[Any, ...]]:
-        with self._lock:
+    def step_before(self, decision_id: int) -> Step | None:
+        """Return the latest batch of this folder below a decision_id that is no undo and is not undone; None: none."""
+        found = self._fetch(_STEP_BEFORE, self.root, decision_id)
+        return Step(*found[0]) if found else None
+
+    def _fetch(self, sql: str, *values: int | bytes) -> list[Any]:
+        with self.lock:
             cursor = self._connection.cursor()
             cursor.row_factory = None
             return cursor.execute(sql, values).fetchall()
 
-    def stored(self, row: Decision, decision_id: int, batch: int, undoes: int | None) -> Stored:
-        """Return a decision just added as :meth:`read` would."""
-        return Stored(
-            decision_id,
-            batch,
-            undoes,
-            self.root,
-            row.path_a,
-            row.path_b,
-            row.content_hash_a,
-            row.content_hash_b,
-            row.decision,
-            row.keeper,
-            row.stands_for,
-            row.decided_at,
-        )
-
     def remember(self, name: str, value: object) -> bool:
         """Keep a value of the view (JSON) for this folder; return False where another process was writing."""
-        with self._lock, suppress(sqlite3.OperationalError):
+        with self.lock, suppress(sqlite3.OperationalError):
             self._view_connection.execute(
                 "INSERT INTO review (root, name, value) VALUES (?, ?, ?) "
                 "ON CONFLICT (root, name) DO UPDATE SET value = excluded.value",
@@ -201,7 +222,7 @@ class Decisions:
 
     def recall(self, name: str) -> object:
         """Return what :meth:`remember` kept, or None."""
-        with self._lock:
+        with self.lock:
             sql = "SELECT value FROM review WHERE root = ? AND name = ?"
             row = self._connection.execute(sql, (self.root, name)).fetchone()
         return None if row is None else json.loads(row[0])

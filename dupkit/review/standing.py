@@ -126,7 +126,7 @@ class Standing:
         return found
 
     def load(self, stored: Sequence[Stored]) -> np.ndarray:
-        """Take in stored decisions, oldest first, and return the positions of the pairs that they touch."""
+        """Take in stored decisions, oldest first, whole batches; return the positions of the pairs that they touch."""
         if not stored:
             return np.zeros(0, dtype=np.int64)
         (
@@ -148,7 +148,6 @@ class Standing:
         known = np.flatnonzero((content_a >= 0) & (content_b >= 0))
         if not len(known):
             return known
-        steps: Counter[tuple[int, str]] = Counter(zip(batches, times, strict=True))
         image_a, image_b = _looked_up(self._row_of_path, paths_a), _looked_up(self._row_of_path, paths_b)
         here = np.array([root == self._root for root in roots], dtype=bool)
         here &= (image_a >= 0) & (image_b >= 0)
@@ -162,8 +161,7 @@ class Standing:
         there, places = _found(keys, self._pair_keys)
         rows = rows[there]
         position[rows] = self.by_images[places]
-        together = np.fromiter(map(steps.__getitem__, zip(batches, times, strict=True)), dtype=np.int64, count=len(ids))
-        self._own_looked_at[position[rows]] = together[rows] <= MOST_LOOKED_AT
+        self._own_looked_at[position[rows]] = _together(batches, times)[rows] <= MOST_LOOKED_AT
         keepers = _looked_up(self._row_of_path, keeper_paths)[rows]
         self._take_own(position[rows], ids[rows], codes[rows], keepers)
         is_undo = np.array([batch is not None for batch in undoes], dtype=bool)
@@ -174,7 +172,8 @@ class Standing:
         speak = speak[there]
         sources = position[speak]
         for place in np.flatnonzero(sources < 0).tolist():
-            sources[place] = _source_elsewhere(stored[speak[place]])
+            row = speak[place]
+            sources[place] = _source_elsewhere(roots[row], paths_a[row], paths_b[row])
         self._take_contents(contents, ids[speak], codes[speak], sources)
         return self._settle(np.concatenate((position[rows], self._pairs_with(distinct(contents)))))
 
@@ -262,6 +261,22 @@ def _found(keys: np.ndarray, sorted_keys: np.ndarray) -> tuple[np.ndarray, np.nd
     return there, places[there]
 
 
-def _source_elsewhere(stored: Stored) -> int:
+def _source_elsewhere(root: bytes, path_a: str, path_b: str) -> int:
     """Return a negative number for the two files of a decision that are not a pair here."""
-    return -1 - (hash((stored.root, stored.path_a, stored.path_b)) & 0x3FFF_FFFF_FFFF_FFFF)
+    return -1 - (hash((root, path_a, path_b)) & 0x3FFF_FFFF_FFFF_FFFF)
+
+
+def _together(batches: Sequence[int], times: Sequence[str]) -> np.ndarray:
+    """Return for each decision how many were taken in one step: of one batch, and at one time.
+
+    The decisions of another person come as one batch, each with its own time.
+    """
+    starts = np.flatnonzero(np.diff(np.array(batches, dtype=np.int64), prepend=-1))
+    sizes = np.diff(starts, append=len(batches))
+    together = np.repeat(sizes, sizes)
+    for start, size in zip(
+        starts[sizes > MOST_LOOKED_AT].tolist(), sizes[sizes > MOST_LOOKED_AT].tolist(), strict=True
+    ):
+        several = Counter(times[start : start + size])
+        together[start : start + size] = [several[time] for time in times[start : start + size]]
+    return together

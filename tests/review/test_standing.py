@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupkit.review.decisions import DECISION_WORDS, Stored
+from dupkit.review.decisions import DECISION_WORDS
 from dupkit.review.standing import Standing
 from tests import naive
 from tests.review.tables import make_images, patiently
@@ -35,7 +35,7 @@ def new_standing() -> tuple[Standing, dict[str, str]]:
 
 def as_stored(history, hashes, first_id=1):
     return [
-        Stored(first_id + at, at, None, root, a, b, hashes[content_a], hashes[content_b], word, "", 0, "")
+        (first_id + at, at, None, root, a, b, hashes[content_a], hashes[content_b], word, "", 0, "")
         for at, (root, ((a, content_a), (b, content_b)), word) in enumerate(history)
     ]
 

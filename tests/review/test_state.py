@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -297,75 +293,6 @@ def test_a_decision_that_cannot_be_written_changes_nothing(open_state) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="full"):
         state.approve()
     assert (state.decision_of(0), state.current, state.revision) == ("", 0, 0)
-
-
-def test_the_page_may_ask_from_another_thread(open_state) -> None:
-    state = open_state()
-    worker = threading.Thread(target=state.approve)
-    worker.start()
-    worker.join()
-    assert state.decision_of(0) == "approved"
-
-
-_KILLED = """
-import os, signal, sys
-sys.path.insert(0, {root!r})
-from dupkit.review import ReviewState
-from tests.review.tables import letters, make_images, make_pairs
-n = 40
-state = ReviewState(make_images(letters(n + 1)), None, make_pairs([(k, k + 1, float(k)) for k in range(n)]))
-state.observe(lambda change: print(change["new"], flush=True), "revision")
-for k in range(n):
-    if k == {after}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    (state.approve if k % 3 else state.reject)()
-"""
-
-
-@pytest.mark.parametrize("after", [1, 7, 33])
-def test_a_killed_kernel_loses_no_decision(open_state, after: int) -> None:
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED.format(root=root, after=after)], stdout=subprocess.PIPE, check=False
-    )
-    assert done.returncode == -9
-    shown = len(done.stdout.split())
-    n = 40
-    state = open_state(make_images(letters(n + 1)), make_pairs([(k, k + 1, float(k)) for k in range(n)]))
-    expected = ["approved" if k % 3 else "rejected" for k in range(after)]
-    assert shown == after
-    assert [state.decision_of(k) for k in range(n)] == expected + [""] * (n - after)
-
-
-_WRITER = """
-import sys
-sys.path.insert(0, {root!r})
-from dupkit.review import ReviewState
-from tests.review.tables import letters, make_images, make_pairs
-n = 60
-state = ReviewState(make_images(letters(n + 1)), None, make_pairs([(k, k + 1, float(k)) for k in range(n)]))
-for k in range({start}, n, 3):
-    state.decide(k, {word!r})
-    state.threshold = k
-"""
-
-
-def test_three_processes_at_once_lose_nothing_and_none_is_locked_out(open_state) -> None:
-    root = str(Path(__file__).parents[2])
-    words = ("approved", "rejected", "skipped")
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _WRITER.format(root=root, start=start, word=word)], stderr=subprocess.PIPE
-        )
-        for start, word in enumerate(words)
-    ]
-    errors = [writer.communicate()[1].decode() for writer in writers]
-    assert errors == ["", "", ""]
-    n = 60
-    state = open_state(make_images(letters(n + 1)), make_pairs([(k, k + 1, float(k)) for k in range(n)]))
-    assert [state.decision_of(k) for k in range(n)] == [words[k % 3] for k in range(n)]
-    ids = [stored.decision_id for stored in state.decisions.read()]
-    assert ids == list(range(1, n + 1))
 
 
 def test_a_rejection_travels_to_other_folders_and_names_and_an_approval_only_shows(open_state) -> None:
