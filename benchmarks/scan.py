@@ -4,8 +4,8 @@
 
 Each tool runs in a fresh process with two workers, is timed in it after its imports, on files that the system has read
 before, without a cache. Tools take turns, so that a busy minute hits all of them. Printed: medians of the seconds by
-the clock and of processor time, images a second, the peak memory of the process tree (each process's own and its share
-of what is shared), and the ratio of the seconds to czkawka's.
+the clock and of processor time, images a second, the ratio of the seconds to czkawka's, and the peak memory of the
+process tree (each process's own and its share of what is shared), of one more run, before: watching it takes time.
 """
 
 from __future__ import annotations
@@ -192,8 +192,8 @@ JOBS: dict[str, Callable[[Path], Clock]] = {
 }
 
 
-def run_once(name: str, folder: Path) -> tuple[Stages, float, float] | None:
-    """Run one tool in a fresh process; return its seconds by stage, processor time, and the peak of its tree in MB."""
+def run_once(name: str, folder: Path, *, watch: bool = False) -> tuple[Stages, float, float] | None:
+    """Run one tool in a fresh process; return its seconds by stage, processor time, and the peak of its tree, MB."""
     with tempfile.TemporaryDirectory() as home:
         environment = {
             **os.environ,
@@ -213,9 +213,11 @@ def run_once(name: str, folder: Path) -> tuple[Stages, float, float] | None:
         )
         peak = [0.0]
         watcher = threading.Thread(target=watch_memory, args=(process.pid, peak))
-        watcher.start()
+        if watch:
+            watcher.start()
         out, errors = process.communicate()
-        watcher.join()
+        if watch:
+            watcher.join()
     if process.returncode:
         print(f"{name}: {(errors.strip().splitlines() or ['failed'])[-1]}", file=sys.stderr)
         return None
@@ -237,7 +239,7 @@ def watch_memory(pid: int, peak: list[float]) -> None:
                 except psutil.Error:
                     continue
             peak[0] = max(peak[0], total / 1e6)
-            time.sleep(0.1)
+            time.sleep(0.05)
     except psutil.Error:
         return
 
@@ -267,11 +269,11 @@ def main() -> None:
         print(json.dumps([clock.stages, clock.processor_seconds()]))
         return
     n_images = count_images(options.folder)
+    watched = {name: run_once(name, options.folder, watch=True) for name in options.only}
     results: dict[str, list[Any]] = {name: [] for name in options.only}
     for _ in range(options.repeats):
         for name, runs in results.items():
-            if None not in runs:
-                runs.append(run_once(name, options.folder))
+            runs.append(run_once(name, options.folder) if watched[name] else None)
     print(f"{n_images:,} images, {WORKERS} workers, medians of {options.repeats}")
     print(f"{'':22}{'seconds':>9}{'cpu s':>8}{'images/s':>10}{'peak MB':>9}{'ratio':>7}  stages")
     totals = {
@@ -285,7 +287,8 @@ def main() -> None:
         stages = {stage: statistics.median(run[0][stage] for run in runs) for stage in runs[0][0]}
         ratio = f"{totals[name] / reference:7.2f}" if reference else f"{'':7}"
         words = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
-        processor, peak = (statistics.median(run[column] for run in runs) for column in (1, 2))
+        processor = statistics.median(run[1] for run in runs)
+        peak = (watched[name] or (0, 0, 0))[2]
         print(
             f"{name:22}{totals[name]:9.2f}{processor:8.2f}{n_images / totals[name]:10,.0f}{peak:9,.0f}{ratio}  {words}"
         )
