@@ -254,6 +254,7 @@ def page_filters(filters: Mapping[str, Any]) -> dict[str, str]:
         "decision": "undecided" if decision == "" else decision or "",
         "verdict": verdict,
         "folder": filters.get("folder", ""),
+        "name": filters.get("name", ""),
         "rms_from": f"{low:g}" if low > 0 else "",
         "rms_to": f"{high:g}" if high < LARGEST_DISTANCE else "",
         "size": str(filters.get("size_bytes", "")),
@@ -279,6 +280,8 @@ def state_filters(choices: Mapping[str, Any]) -> dict[str, Any]:
         filters["verdict"] = [str(choices["verdict"])]
     if choices.get("folder"):
         filters["folder"] = str(choices["folder"]).strip("/")
+    if choices.get("name"):
+        filters["name"] = str(choices["name"])
     if choices.get("rms_from") or choices.get("rms_to"):
         filters["rms"] = [float(choices.get("rms_from") or 0), float(choices.get("rms_to") or LARGEST_DISTANCE)]
     if choices.get("size"):

@@ -87,6 +87,9 @@ SIZE_FILTERS = (
 )
 """Least size of the smaller file of a pair, bytes."""
 
+FOLDERS_OFFERED = 500
+"""Folders that the page offers to filter by; others can be typed."""
+
 UNREADABLE_ROWS = 500
 """Unreadable files that the page lists; images.csv has all of them."""
 
@@ -270,6 +273,7 @@ class ReviewWidget(anywidget.AnyWidget):
             "decision_filters": DECISION_FILTERS,
             "groupings": GROUP_ORDER_WORDS,
             "sizes": SIZE_FILTERS,
+            "folders": [folder for folder in state.counts.folders if folder][:FOLDERS_OFFERED],
             "shown": SHOWN_WORDS,
             "n_by_structure": int(state.by_structure.sum()),
             "verdict_filters": [("", "any verdict"), *((word, word) for word in verdicts)],

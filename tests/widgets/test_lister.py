@@ -87,6 +87,8 @@ def test_filters_by_size_and_by_range_of_rms(make_widget: MakeWidget) -> None:
         min(sizes.loc[a], sizes.loc[b]) >= sizes.loc[0] for a, b in [(0, 1), (2, 3), (3, 4), (5, 6)]
     )
     assert browser.ask("show", filters={"size": "", "rms_from": "", "rms_to": ""})["status"]["n_visible"] == 4
+    assert browser.ask("show", filters={"name": "G.JPG"})["status"]["n_visible"] == 1
+    assert browser.ask("hello")["facts"]["folders"] == ["trip"]
     assert "could not convert" in browser.problem("show", filters={"rms_from": "near"})
 
 

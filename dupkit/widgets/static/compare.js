@@ -110,7 +110,7 @@ class Compare {
   }
 
   toggleLaid() {
-    if (!this.overlay || this.overlay.unknown) {
+    if (this.layout === "side" || !this.overlay?.matrix) {
       this.page.say("B can be laid on A while they blink, are split, or show their difference: press B, V or D first.");
       return;
     }

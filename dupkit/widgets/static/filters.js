@@ -15,7 +15,8 @@ class Filters {
       size: filter("size", "Show pairs by size of the smaller file", facts.sizes),
     };
     this.fields = {
-      folder: this.field("folder", "Show pairs in folder", { type: "search", placeholder: "any folder" }),
+      folder: this.field("folder", "Show pairs in folder", { type: "search", placeholder: "any folder", list: `${page.name}-folders` }),
+      name: this.field("name", "Show pairs whose path contains", { type: "search", placeholder: "any name" }),
       rms_from: this.field("rms_from", "Show pairs from RMS", { type: "number", min: 0, step: "any", placeholder: "from" }),
       rms_to: this.field("rms_to", "Show pairs up to RMS", { type: "number", min: 0, step: "any", placeholder: "up to" }),
     };
@@ -28,10 +29,12 @@ class Filters {
       element(
         "div",
         { class: "dupkit-filter-grid" },
+        element("datalist", { id: `${page.name}-folders` }, ...facts.folders.map((folder) => element("option", { value: folder }))),
         this.fields.folder,
+        this.fields.name,
         this.selects.verdict,
         this.selects.decision,
-        this.selects.size,
+        element("span", { class: "dupkit-range" }, this.selects.size),
         element("span", { class: "dupkit-range" }, "RMS ", this.fields.rms_from, " – ", this.fields.rms_to),
       ),
     );
@@ -89,6 +92,7 @@ class Filters {
   inWords(filters) {
     const chosen = ["verdict", "decision", "size"].filter((name) => filters[name]).map((name) => this.selects[name].selectedOptions[0]?.textContent ?? filters[name]);
     if (filters.folder) chosen.unshift(`in ${filters.folder}`);
+    if (filters.name) chosen.push(`named ${filters.name}`);
     const { rms_from: from, rms_to: to } = filters;
     if (from || to) chosen.push(`RMS ${from ? `from ${from}` : ""}${from && to ? " " : ""}${to ? `up to ${to}` : ""}`);
     return chosen;

@@ -74,6 +74,12 @@ class PairList {
     this.draw();
   }
 
+  /** Return what stands in the list's own place where it is empty. */
+  emptyWords() {
+    const words = this.grouped ? "No group passes these filters below this threshold." : "No pair passes these filters below this threshold.";
+    return element("div", { class: "dupkit-list-empty", text: words });
+  }
+
   inWords({ n_visible: n_pairs, n_groups, n_chains, grouping }) {
     const pairs = n_pairs === 1 ? "1 pair" : `${countInWords(n_pairs)} pairs`;
     if (!grouping) return `${pairs} in the list`;
@@ -172,6 +178,7 @@ class PairList {
       shown.push(this.rowNode(place, row));
     }
     this.window.style.transform = `translateY(${this.squeezed() ? this.scroller.scrollTop : this.first * this.height}px)`;
+    if (!this.n_rows) shown.push(this.emptyWords());
     const standing = this.window.children;
     if (shown.length !== standing.length || shown.some((node, i) => node !== standing[i])) this.window.replaceChildren(...shown);
     for (const place of this.nodes.keys()) if (place < this.first - CHUNK || place > end + CHUNK) this.nodes.delete(place);

@@ -60,18 +60,20 @@ class Mover {
     this.panel.querySelector(".dupkit-brake")?.remove();
     this.panel.prepend(brake);
     this.panel.hidden = false;
+    this.panel.scrollIntoView({ block: "nearest" });
     typed.focus();
   }
 
   showTable({ title, table, n_rows: n_rows }) {
     const shown = table.rows.slice(0, PLAN_ROWS);
     const rest = n_rows - shown.length;
-    this.panel.hidden = false;
     this.panel.replaceChildren(
       element("div", { class: "dupkit-plan-head" }, element("strong", { text: title }), element("span", { class: "dupkit-gap" }), button("Close table", () => { this.panel.hidden = true; this.page.focus(); }, { class: "dupkit-link" })),
       element("div", { class: "dupkit-scroll" }, element("table", { class: "dupkit-table" }, element("thead", {}, element("tr", {}, ...table.columns.map((name) => element("th", { scope: "col", text: name })))), element("tbody", {}, ...shown.map((row) => element("tr", {}, ...row.map((cell) => element("td", { text: cell }))))))),
       ...(rest > 0 ? [element("p", { class: "dupkit-muted", text: `and ${countInWords(rest)} more` })] : []),
     );
+    this.panel.hidden = false;
+    this.panel.scrollIntoView({ block: "nearest" });
   }
 
   async importCsv() {

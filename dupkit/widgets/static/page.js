@@ -62,7 +62,6 @@ class Page {
       this.explorer.node,
       element("div", { class: "dupkit-main" }, this.list.node, element("div", { class: "dupkit-viewer-column" }, this.viewer.node)),
       element("footer", { class: "dupkit-foot" }, this.calibration.node, this.mover.node),
-      this.message,
       this.mover.panel,
       this.rules.node,
       this.keys.help,

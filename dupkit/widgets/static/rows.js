@@ -26,10 +26,11 @@ function pairRow(row, pictures) {
 
 /** Return the inside of a group's row. */
 function groupRow(row, pictures) {
-  const further = row.n_images - row.images.length;
+  const shown = row.images.slice(0, 3);
+  const further = row.n_images - shown.length;
   const decided = row.n_decided === 0 ? null : tag(row.n_decided === row.n_pairs ? "decided" : `${countInWords(row.n_decided)} of ${countInWords(row.n_pairs)} decided`, row.n_decided === row.n_pairs ? "approved" : "");
   return [
-    element("span", { class: "dupkit-pile" }, ...row.images.slice(0, 3).map((image) => pictures.thumbnail(image, 3)), further > 0 || row.images.length > 3 ? element("span", { class: "dupkit-muted", text: `+${countInWords(row.n_images - Math.min(3, row.images.length))}` }) : null),
+    element("span", { class: `dupkit-pile dupkit-pile-${further ? "more" : shown.length}` }, ...shown.map((image) => pictures.thumbnail(image, 3)), further ? element("span", { class: "dupkit-muted", text: `+${countInWords(further)}` }) : null),
     element(
       "span",
       { class: "dupkit-row-words" },

@@ -24,7 +24,7 @@ class Viewer {
     this.group = new GroupStrip(page);
     this.bar = new DecisionBar(page);
     this.empty = element("p", { class: "dupkit-empty" });
-    this.body = element("div", { class: "dupkit-viewer-body" }, this.empty, this.compare.node, this.bar.node, this.facts, this.verdict, this.group.node, this.why);
+    this.body = element("div", { class: "dupkit-viewer-body" }, this.empty, this.compare.node, this.bar.node, page.message, this.facts, this.verdict, this.group.node, this.why);
     this.node = element("div", { class: "dupkit-viewer", role: "group", "aria-label": "Pair" }, this.body);
   }
 
