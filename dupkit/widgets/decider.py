@@ -170,7 +170,8 @@ class Decider:
     def preview_rule(self, question: Question) -> Answer:
         """Return what a bulk rule would decide; nothing is decided."""
         state = self.state
-        table = state.preview_rule(self._rule(question))
+        rule = self._rule(question)
+        table, word = state.preview_rule(rule), str(rule["decision"])
         few = table.head(PREVIEW_ROWS)
         ends = state.pairs[["image_a", "image_b"]].iloc[few["position"].to_numpy()].to_numpy().tolist()
         rows = [
@@ -186,8 +187,7 @@ class Decider:
             }
             for row, images in zip(few.to_dict("records"), ends, strict=True)
         ]
-        word = str(table["would_be"].iloc[0]) if len(table) else "decided"
-        verb = {"approved": "Approve", "rejected": "Reject", "skipped": "Skip"}.get(word, "Decide")
+        verb = {"approved": "Approve", "rejected": "Reject", "skipped": "Skip"}[word]
         decide = f"{verb} this pair" if len(table) == 1 else f"{verb} these {_pairs(len(table))}"
         words = f"{_pairs(len(table))} would be {word}" + (
             f"; the first {PREVIEW_ROWS} are shown" if len(table) > PREVIEW_ROWS else ""

@@ -177,6 +177,8 @@ def test_a_bulk_rule_is_seen_first_and_undone_as_one_step(make_widget: MakeWidge
     assert widget.comm.ask("rule_counts", folder="")["counts"] == [1, 0, 2, 1, None, None]
     assert widget.comm.ask("rule_counts", folder="trip")["counts"] == [1, 0, 2, 1, 2, 1]
     assert widget.state.tally()["approved"] == 0
+    none = widget.comm.ask("preview_rule", rule="1", folder="")
+    assert (none["words"], none["rows"]) == ("0 pairs would be approved", [])
     # What is decided is what was seen.
     widget.comm.ask("act", act="skip", position=0)
     stale = widget.comm.ask("apply_rule", rule=rule, folder="", n_pairs=3)

@@ -5,6 +5,9 @@ const LAYOUTS = [["side", "Side by side"], ["blink", "Blink"], ["split", "Split"
 /** Milliseconds that each picture stands while they blink by themselves. */
 const BLINK = 450;
 
+/** Milliseconds on one pair before it is asked how B lies on A: whoever runs through the list needs the next pair first. */
+const OVERLAY_AFTER = 90;
+
 /** Side of the canvas on which the difference is computed, pixels. */
 const DIFFERENCE_SIDE = 900;
 
@@ -52,7 +55,8 @@ class Compare {
     this.real = false;
     this.stage.dataset.real = "false";
     this.overlay = null;
-    if (this.layout !== "side") this.askOverlay(pair);
+    clearTimeout(this.curious);
+    this.curious = setTimeout(() => this.layout !== "side" && this.inView(pair) && this.askOverlay(pair), OVERLAY_AFTER);
     const put = async (pane, image, letter) => {
       const entry = this.page.pictures.want(image, side, 0);
       if (entry.image) return this.put(pane, entry.image, image);
@@ -314,6 +318,7 @@ class Compare {
 
   close() {
     clearInterval(this.blinking);
+    clearTimeout(this.curious);
     this.sizes.disconnect();
   }
 }
