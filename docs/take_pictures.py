@@ -47,7 +47,16 @@ def take_pictures(url: str, settings: Path) -> None:
         review_picture(page).save(DOCS / "review.png", optimize=True)
         frames = [review_picture(page)]
         page.get_by_role("slider", name="Threshold (RMS)").focus()
-        for keys in (("PageUp", "PageUp"), ("PageDown",), ("a",), ("a",), ("b",), ("b",), ("a",), ("d",), ("u",)):
+        for keys in (
+            ("PageUp", "PageUp"),
+            ("PageDown", "Escape"),
+            ("a",),
+            ("a", "a", "v"),
+            ("d",),
+            ("f", "p"),
+            ("g",),
+            ("u",),
+        ):
             for key in keys:
                 page.keyboard.press(key)
             page.wait_for_timeout(900)

@@ -340,14 +340,15 @@ class Calibration:
         n_pairs, n_open = int(seen["n_pairs"]), int(seen["n_open"])
         if not n_pairs:
             return f"no pair below {threshold:,g}"
+        if not n_open:
+            n_false = int(np.count_nonzero(self.code[:n_pairs] == _REJECTED))
+            return f"all {n_pairs:,} below {threshold:,g} decided: {n_pairs - n_false:,} approved, {n_false:,} rejected"
         if not seen["n_reviewed"]:
             return f"none of the {n_pairs:,} below {threshold:,g} was looked at one by one yet"
         words = (
             f"{seen['n_approved']:,.0f} of {seen['n_reviewed']:,.0f} reviewed below {threshold:,g} approved: "
             f"of pairs like these {100 * seen['low']:.0f} to {100 * seen['high']:.0f} % are copies (95 %)"
         )
-        if not n_open:
-            return f"{words} · none left to review"
         words += f" · {n_open:,} not reviewed"
         if n_missing := self.n_missing(threshold):
             return f"{words}; {n_missing:,} more, spread over the distances, tell how many of all are false"

@@ -167,5 +167,6 @@ def test_all_decided_leaves_nothing_to_guess() -> None:
     calibration = Calibration(band_edges(50, 100), rms, code, np.ones(100, dtype=bool))
     found = calibration.expected_false(90)
     assert (found["expected"], found["low"], found["high"], found["precision"]) == (10, 10, 10, pytest.approx(80 / 90))
+    assert calibration.precision_words(90) == "all 90 below 90 decided: 80 approved, 10 rejected"
     assert calibration.suggest_threshold(1.0) == {"exact": 80.0, "maybe": 80.0}
     assert len(calibration.choose_next(20, np.zeros(100, dtype=bool))) == 0

@@ -122,6 +122,13 @@ class Compare {
     this.place();
   }
 
+  /** Find a crop's place to a part of a pixel, once both pictures stand there. */
+  sharpen() {
+    const [a, b] = [this.pictureOf(this.paneA), this.pictureOf(this.paneB)];
+    if (this.overlay.sharp || !a || !b) return;
+    this.overlay = { ...sharpened(a, b, this.overlay), sharp: true };
+  }
+
   /** Return whether B is shown turned, scaled and cut so that it lies on A. */
   isLaid() {
     return this.layout !== "side" && this.laid === true && Boolean(this.overlay?.matrix);
@@ -154,6 +161,7 @@ class Compare {
     this.paneA.style.visibility = layout === "blink" && this.showsB ? "hidden" : "visible";
     this.stage.style.setProperty("--split", `${split}%`);
     const laid = this.isLaid();
+    if (laid) this.sharpen();
     for (const pane of [this.paneA, this.paneB]) {
       const picture = pane.querySelector("img");
       if (!picture) continue;

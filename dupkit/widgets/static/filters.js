@@ -34,7 +34,7 @@ class Filters {
         this.fields.name,
         this.selects.verdict,
         this.selects.decision,
-        element("span", { class: "dupkit-range" }, this.selects.size),
+        this.selects.size,
         element("span", { class: "dupkit-range" }, "RMS ", this.fields.rms_from, " – ", this.fields.rms_to),
       ),
     );

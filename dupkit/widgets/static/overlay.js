@@ -6,6 +6,13 @@ const KEPT_OVERLAYS = 500;
 /** What the difference shows where only A has a picture: neither black, which is "equal", nor bright. */
 const ONLY_A = [70, 70, 70];
 
+/** Longer side at which a crop's place is sharpened, pixels; larger pictures than the stage's are left as they are. */
+const SHARPEN_SIDE = 480;
+const SHARPEN_LARGEST = 2400;
+
+/** First and last step of sharpening, pixels of that side: thumbnails are off by one at most. */
+const SHARPEN_STEPS = [1, 0.5, 0.25];
+
 /** Pixels from here on in opacity are B's; less is its rim. */
 const OPAQUE = 250;
 
@@ -87,4 +94,50 @@ function difference(a, b) {
     n += both ? 3 : 0;
   }
   return { mean: n ? sum / n : 0, pixels };
+}
+
+/** Return the mean difference of two pictures where both have one. */
+function misfit(a, b) {
+  let [sum, n] = [0, 0];
+  for (let i = 0; i < a.length; i += 4) {
+    if (b[i + 3] < OPAQUE) continue;
+    sum += Math.abs(a[i] - b[i]) + Math.abs(a[i + 1] - b[i + 1]) + Math.abs(a[i + 2] - b[i + 2]);
+    n += 3;
+  }
+  return n ? sum / n : 255;
+}
+
+/** Return an overlay moved by (x, y) and stretched by (wider, higher) about the middle of the part that A shows. */
+function movedOverlay(overlay, [x, y, wider, higher]) {
+  const [xx, yx, xy, yy, x0, y0] = overlay.matrix;
+  const [top, left, high, wide] = overlay.window_a;
+  const [middleX, middleY] = [left + wide / 2, top + high / 2];
+  const [w, h] = [1 + wider, 1 + higher];
+  return { ...overlay, matrix: [w * xx, h * yx, w * xy, h * yy, middleX + w * (x0 - middleX) + x, middleY + h * (y0 - middleY) + y] };
+}
+
+/**
+ * Return the overlay of a crop, moved until the two pictures agree best: thumbnails know its place to a pixel of the
+ * stage, which shows as bright edges. Pictures that are whole lie where they lie.
+ */
+function sharpened(a, b, overlay) {
+  const isWhole = [overlay.window_a, overlay.window_b].every(([, , high, wide]) => high === 1 && wide === 1);
+  const longest = Math.max(a.naturalWidth, a.naturalHeight, b.naturalWidth, b.naturalHeight);
+  if (isWhole || longest > SHARPEN_LARGEST) return overlay;
+  const scale = Math.min(1, SHARPEN_SIDE / Math.max(a.naturalWidth, a.naturalHeight));
+  const [width, height] = [Math.round(a.naturalWidth * scale), Math.round(a.naturalHeight * scale)];
+  const below = drawn(a, width, height, null).data;
+  const tried = (moves) => misfit(below, drawn(b, width, height, movedOverlay(overlay, moves)).data);
+  let best = [0, 0, 0, 0];
+  let least = tried(best);
+  for (const step of SHARPEN_STEPS) {
+    for (const part of [0, 1, 2, 3, 0, 1, 2, 3]) {
+      for (const sign of [-1, 1]) {
+        const next = best.map((value, i) => value + (i === part ? (sign * step) / [width, height][part % 2] : 0));
+        const found = tried(next);
+        if (found < least) [best, least] = [next, found];
+      }
+    }
+  }
+  return movedOverlay(overlay, best);
 }
