@@ -296,8 +296,8 @@ def _import_path() -> list[str]:
 def _environment() -> dict[str, str]:
     """Return a worker's environment: no program can be found, no library starts threads of its own.
 
-    And small pictures' memory is kept for the next one instead of being given back and asked for again: 5 % of the
-    time. Blocks of 4 MB and more are still given back.
+    And memory is kept for the next picture, up to 96 MB, instead of being given back and asked for again page by page:
+    with the C library's own rules photos of 2 to 25 megapixels took 15 % longer, small ones 5 %.
     """
     return {
         **os.environ,
@@ -306,7 +306,7 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": "4194304",
-        "MALLOC_TRIM_THRESHOLD_": "33554432",
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "100663296",
         "MALLOC_TOP_PAD_": "1048576",
     }
