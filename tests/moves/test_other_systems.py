@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import struct
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from dupkit.moves import journal, rename, selftest
 from dupkit.moves.apply import apply_plan
 from dupkit.moves.selftest import Check, SelfTest
 from dupkit.moves.tree import Tree
+from tests.conftest import need
 from tests.faults import trapped_ends, trapped_moves  # noqa: F401  (they set the traps)
 from tests.faults.album import PLAN_ID, snapshot
 from tests.faults.sweep import undo
@@ -203,6 +205,7 @@ def _negative(status: int) -> int:
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> Windows:
     """Give a Windows to the mover: every call goes through dupkit/handles.py."""
+    need(sys.platform == "linux", "the kernel made up here finds its files by /proc")
     kernel = Windows()
     for name in set(at.__all__) - {"O_CLOEXEC", "lock"}:
         monkeypatch.setattr(at, name, getattr(handles, name))
