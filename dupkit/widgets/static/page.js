@@ -6,6 +6,7 @@ class Page {
     this.channel = new Channel(model);
     this.pictures = new Pictures(this.channel);
     this.deciding = [];
+    this.pictures.held = () => this.deciding.length > 1;
     // Two views of one widget stand in one document: ids must differ.
     this.name = `dupkit-${this.channel.prefix}`;
     this.node = element("section", { class: "dupkit-review", role: "region", "aria-label": "Review of duplicate photos", tabindex: 0, "data-lm-suppress-shortcuts": "true" });
@@ -138,6 +139,7 @@ class Page {
       const position = this.viewer.pair ? this.viewer.pair.position : -1;
       await this.ask("act", { act, position });
       this.deciding.shift();
+      this.pictures.work();
     }
   }
 

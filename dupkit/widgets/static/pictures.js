@@ -7,6 +7,9 @@ const KEPT_SMALL = 600;
 /** Questions for pictures under way at once; further ones wait here, where a more urgent one can overtake them. */
 const UNDER_WAY = 4;
 
+/** The same while the most urgent one is for later: decoding camera photos must leave a core to the next key. */
+const UNDER_WAY_AHEAD = 2;
+
 /** Largest side of a picture in the list, pixels. */
 const SMALL_SIDE = 96;
 
@@ -20,6 +23,8 @@ class Pictures {
     this.problems = new Map();
     /** Called with the number of thumbnails that cannot be made and why one of them cannot. */
     this.failed = () => {};
+    /** Whether keys are waiting that decide the pairs whose pictures are asked for: then nothing is asked. */
+    this.held = () => false;
   }
 
   shelf(side) {
@@ -86,23 +91,52 @@ class Pictures {
   }
 
   work() {
+    if (this.held()) return;
     this.queue.sort((a, b) => a.urgency - b.urgency);
-    while (this.queue.length && this.n_under_way < UNDER_WAY) this.load(this.queue.shift());
+    while (this.queue.length && this.n_under_way < (this.queue[0].urgency === 0 ? UNDER_WAY : UNDER_WAY_AHEAD)) {
+      const entry = this.queue.shift();
+      const large = entry.side === SMALL_SIDE && !entry.alone && [...this.large.values()].find(({ id, side }) => id === entry.id && side > 0);
+      if (large) this.shrink(entry, large);
+      else this.load(entry);
+    }
+  }
+
+  /** Make a small picture of a large one that is here or on its way: a camera photo is decoded once. */
+  async shrink(entry, large) {
+    try {
+      const picture = await large.ready;
+      const scale = Math.min(1, SMALL_SIDE / Math.max(picture.naturalWidth, picture.naturalHeight));
+      const canvas = Object.assign(document.createElement("canvas"), { width: Math.max(1, Math.round(picture.naturalWidth * scale)), height: Math.max(1, Math.round(picture.naturalHeight * scale)) });
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      await this.finish(entry, await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", 0.9); }));
+    } catch {
+      // The large one is no longer asked for, or cannot be had: ask for the small one itself.
+      entry.alone = true;
+      this.queue.push(entry);
+      this.work();
+    }
+  }
+
+  /** Let an entry's picture stand once it is decoded. */
+  async finish(entry, blob) {
+    entry.url = URL.createObjectURL(blob);
+    const image = new Image();
+    image.draggable = false;
+    image.alt = "";
+    image.src = entry.url;
+    await image.decode();
+    entry.image = image;
+    entry.resolve(image);
+    if (entry.side === SMALL_SIDE) this.noteProblem(entry, null);
   }
 
   async load(entry) {
     this.n_under_way += 1;
     try {
       const answer = await this.channel.ask("picture", { image: entry.id, side: entry.side });
-      entry.url = URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/jpeg" }));
-      const image = new Image();
-      image.draggable = false;
-      image.alt = "";
-      image.src = entry.url;
-      await image.decode();
-      entry.image = image;
-      entry.resolve(image);
-      if (entry.side === SMALL_SIDE) this.noteProblem(entry, null);
+      await this.finish(entry, new Blob([answer.buffers[0]], { type: "image/jpeg" }));
     } catch (problem) {
       if (entry.side === SMALL_SIDE) this.noteProblem(entry, problem.message);
       this.shelf(entry.side).delete(entry.key);
