@@ -1,149 +1,175 @@
 """Measure the review page in headless Chromium against a real JupyterLab: ``python -m benchmarks.review [PHOTOS]``.
 
-Synthetic tables of 1,000,000 pairs (the page must stay as fast as with ten) over real pictures. Each figure is printed
-with its bound.
+1,000,000 synthetic pairs (the page must stay as fast as with ten) over camera photos of 8 to 33 megapixels. Each figure
+is printed with its bound; a figure that cannot be measured in its time is printed as such. About three minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import os
+import signal
+import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+import numpy as np
+import psutil
+from playwright.sync_api import Page, expect
 
-from tests.browser.notebook import open_notebook, running_chromium, running_lab
+from benchmarks.decisions import measure_decisions
+from benchmarks.figures import figure, say
+from benchmarks.million import camera_photos
+from tests.browser.notebook import Lab, open_notebook, running_chromium, running_lab
 
-N_PAIRS = 1_000_000
 N_DECISIONS = 500
+N_KEYS = 120
+N_NEXT = 25
 
-# Many images, so that a million pairs below 1,000 are possible; the pictures behind them are the real ones, again and
-# again.
+PATIENCE_MS = 120_000
+"""Longest wait for any one measurement: a page that hangs ends the benchmark."""
+
 TABLES = """
-import numpy as np, pandas as pd, psutil, os, time
-import dupkit
-from dupkit.schema import build_histograms, build_table
-files = dupkit.scan_folder({photos!r})
-few, histograms = dupkit.compute_histograms(files, progress=False)
-few = few[(few.error == "") & (few.width * few.height >= 8e6)].reset_index(drop=True)
-n_images, n_pairs = 40_000, {n_pairs}
-rng = np.random.default_rng(5)
-images = pd.concat([few] * (n_images // len(few) + 1), ignore_index=True).head(n_images)
-images["path"] = [f"{{i:05d}}/" + path for i, path in enumerate(images["path"])]
-images.index.name = "image_id"
-images.attrs.update(few.attrs | dict(root=files.attrs["root"], sampling="fast", reference=()))
-a = rng.integers(0, n_images - 1, n_pairs); b = a + 1 + (rng.integers(0, 50, n_pairs) % (n_images - 1 - a))
-keys = np.unique(a * n_images + b); a, b = keys // n_images, keys % n_images
-rms = np.sort(1000 * rng.random(len(a)) ** 0.6); order = rng.permutation(len(a)); a, b = a[order], b[order]
-n = len(a)
-pairs = build_table("pairs", dict(image_a=a, image_b=b, rms=rms, kind=np.where(rms == 0, "exact", "maybe"),
-    measure=["rms"] * n, proposed_by=["rms"] * n, same_bytes=pd.array([False] * n, dtype="boolean"),
-    structure=rng.random(n), transform=["same"] * n, verdict=np.where(rms < 300, "same picture", "look-alike")),
-    attrs=dict(max_rms=1000.0, requested_max_rms=1000.0, measure="rms", n_images=n_images, complete=True))
-edges = np.arange(0, 20_001, 10.0)
-counts = build_table("rms_counts", dict(rms_left=edges[:-1], rms_right=edges[1:],
-    n_pairs=np.arange(len(edges) - 1) ** 2, sampled=np.zeros(len(edges) - 1, bool)))
+import os, time, psutil
+from benchmarks.million import million_tables
 from dupkit.widgets import ReviewWidget
-before = psutil.Process().memory_info().rss
+images, pairs, counts = million_tables({photos!r})
+kernel = psutil.Process()
+print("before", os.getpid(), kernel.memory_info().rss)
 """
 
 SHOW = """
-start = time.perf_counter()
+begun, spent = time.time(), time.process_time()
 review = ReviewWidget(images, None, pairs, rms_counts=counts)
-made = time.perf_counter() - start
+print("made", begun, time.process_time() - spent)
 review
 """
 
-REAL = """
-import dupkit
-files = dupkit.scan_folder({photos!r})
-images, histograms = dupkit.compute_histograms(files, progress=False)
-large = images[(images.error == "") & (images.width * images.height >= 8e6)]
-histograms = histograms.loc[large.index]
-pairs = dupkit.candidate_pairs(histograms, max_rms=20_000, progress=False)
-from dupkit.widgets import ReviewWidget
-review = ReviewWidget(images, histograms, pairs, threshold=20_000)
-review
+# What all measurements in the page share. Waiting ends with an error, never not at all.
+COMMON = """
+() => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+  const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const review = () => document.querySelector(".dupkit-review");
+  const until = async (done, what, patience = 20_000) => {
+    const end = performance.now() + patience;
+    while (!done()) {
+      if (performance.now() > end) throw new Error(`${what}: not within ${patience} ms`);
+      await frame();
+    }
+  };
+  const press = (key, target = review()) => {
+    target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  };
+  const bothPictures = () => {
+    const panes = [...review().querySelectorAll(".dupkit-pane")];
+    return panes.length === 2 && panes.every((pane) => pane.dataset.image && pane.querySelector("img")?.complete);
+  };
+  window.measure = { frame, rest, review, until, press, bothPictures };
+}
 """
 
-# In the page: how long from a key until the frame in which the text has changed is painted.
+# From a key until the frame in which counts and line have changed is painted.
 KEY_TO_COUNTS = """
 async ([keys]) => {
-  const review = document.querySelector(".dupkit-review");
-  const slider = review.querySelector("[aria-label='Threshold (RMS)']");
-  const counts = review.querySelector("output");
-  const line = review.querySelector(".dupkit-line");
+  const { review, press, frame, rest } = window.measure;
+  const slider = review().querySelector("[aria-label='Threshold (RMS)']");
+  const counts = review().querySelector("output");
+  const line = review().querySelector(".dupkit-line");
   slider.focus();
   const times = [];
   for (let i = 0; i < keys; i += 1) {
-    const before = counts.textContent + line.style.transform;
+    const before = [counts.textContent, line.style.transform];
     const start = performance.now();
-    const key = ["PageDown", "ArrowLeft", "PageUp", "ArrowRight"][i % 4];
-    slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
-    if (counts.textContent + line.style.transform === before) throw new Error("nothing changed");
+    press(["PageDown", "ArrowLeft", "PageUp", "ArrowRight"][i % 4], slider);
+    await frame();
+    if (counts.textContent === before[0] || line.style.transform === before[1]) throw new Error("nothing changed");
     times.push(performance.now() - start);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await rest(30);
   }
   return times;
 }
 """
 
-# In the page: how long from a key until both pictures of another pair are decoded and painted.
-KEY_TO_PICTURES = """
-async ([key, pairs, wait]) => {
-  const review = document.querySelector(".dupkit-review");
-  const ids = () => [...review.querySelectorAll(".dupkit-pane")].map((pane) => pane.dataset.image).join(" ");
-  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
-  review.focus();
+# From a key until both pictures of the next pair are decoded and painted; a person looks at each for a while.
+NEXT_PAIR = """
+async ([pairs, look]) => {
+  const { review, press, until, rest, bothPictures } = window.measure;
+  review().focus();
   const times = [];
   for (let i = 0; i < pairs; i += 1) {
-    const pair = review.dataset.pair;
+    const { pair } = review().dataset;
     const start = performance.now();
-    review.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    while (review.dataset.pair === pair) await frame();
-    while (ids().split(" ").filter((id) => id).length < 2) await frame();
+    press("ArrowRight");
+    await until(() => review().dataset.pair !== pair && bothPictures(), "next pair");
     times.push(performance.now() - start);
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    await rest(look);
   }
   return times;
 }
 """
 
-# In the page: ten keys a second, whatever the page does; returns when the last decision shows.
-KEYS_PER_SECOND = """
+# The same for pairs far away in the list, which nothing has fetched ahead: the list is scrolled and a row clicked.
+FAR_PAIR = """
+async ([pairs, look]) => {
+  const { review, until, rest, frame, bothPictures } = window.measure;
+  const list = review().querySelector("[role=listbox]");
+  const times = [];
+  for (let i = 1; i <= pairs; i += 1) {
+    const { pair } = review().dataset;
+    list.scrollTop = (list.scrollHeight - list.clientHeight) * (i / (pairs + 1));
+    await frame();
+    const row = () => list.querySelectorAll("[role=option]")[2];
+    // The rows are there; their thumbnails may still be under way, as they are for a person who knows where to go.
+    await until(() => row() && !row().textContent.startsWith("…"), "rows of the list");
+    await rest(look);
+    const start = performance.now();
+    row().click();
+    await until(() => review().dataset.pair !== pair && bothPictures(), "far pair");
+    times.push(performance.now() - start);
+  }
+  return times;
+}
+"""
+
+# Keys at a steady pace, whatever the page does. Returns, for each decision, how long after its key it showed, stored.
+DECIDE = """
 async ([decisions, interval]) => {
-  const review = document.querySelector(".dupkit-review");
-  review.focus();
-  const revision = () => Number(review.dataset.revision);
-  const first = revision();
+  const { review, press, rest, until } = window.measure;
+  review().focus();
+  const node = review();
+  const first = Number(node.dataset.revision);
+  const shown = [];
+  const seen = new MutationObserver(() => {
+    while (shown.length < Number(node.dataset.revision) - first) shown.push(performance.now());
+  });
+  seen.observe(node, { attributes: true, attributeFilter: ["data-revision"] });
+  const pressed = [];
   const start = performance.now();
   for (let i = 0; i < decisions; i += 1) {
-    review.dispatchEvent(new KeyboardEvent("keydown", { key: i % 3 ? "a" : "r", bubbles: true, cancelable: true }));
-    const next = start + (i + 1) * interval;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, next - performance.now())));
+    await rest(Math.max(0, start + i * interval - performance.now()));
+    pressed.push(performance.now());
+    press(i % 3 ? "a" : "r");
   }
-  const typed = performance.now() - start;
-  while (revision() < first + decisions) await new Promise((resolve) => setTimeout(resolve, 2));
-  return [typed, performance.now() - start];
+  await until(() => shown.length >= decisions, "decisions", 60_000);
+  seen.disconnect();
+  return pressed.map((at, i) => shown[i] - at);
 }
+"""
+
+SHOWN = """
+() => window.measure.review()?.querySelector(".dupkit-plot")?.dataset.drawn
+  && document.querySelectorAll(".dupkit-row img").length > 3 && window.measure.bothPictures() ? Date.now() : 0
 """
 
 
 def p95(times: list[float]) -> float:
     """Return the 95th percentile."""
-    return statistics.quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
-
-
-def say(what: str, value: float, unit: str, bound: float) -> None:
-    """Print one figure with its bound."""
-    print(
-        f"{what:<64} {value:>9.1f} {unit:<3} (at most {bound:g}) {'ok' if value <= bound else 'TOO MUCH'}", flush=True
-    )
+    return float(np.percentile(times, 95))
 
 
 def heap_megabytes(page: Page) -> float:
@@ -153,70 +179,85 @@ def heap_megabytes(page: Page) -> float:
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
 
 
-def evaluate_in_kernel(page: Page, cell: int, pattern: str) -> str:
-    """Return the output of an executed cell that a text matches."""
-    output = page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-OutputArea-output").last
-    expect(output).to_contain_text(pattern)
-    return output.inner_text()
+def printed(page: Page, word: str) -> list[str]:
+    """Return what a cell printed after a word."""
+    output = page.locator(".jp-OutputArea-output", has_text=word).first
+    expect(output).to_be_visible(timeout=PATIENCE_MS)
+    return output.inner_text().split(word, 1)[1].split()
 
 
-def measure_million(page: Page, open_page: Callable[[list[str]], Locator], photos: str) -> None:
-    """Slider, first display, heap and kernel memory with a million pairs."""
-    cells = [
-        TABLES.format(photos=photos, n_pairs=N_PAIRS),
-        SHOW,
-        "print(f'kernel {made:.2f} s {(psutil.Process().memory_info().rss - before) / 1e6:.0f} MB')",
-    ]
-    review = open_page(cells)
-    made, grown = evaluate_in_kernel(page, 2, "kernel").split()[1], evaluate_in_kernel(page, 2, "kernel").split()[3]
-    say("widget made in the kernel", float(made), "s", 2)
-    expect(review.locator(".dupkit-plot")).to_have_attribute("data-drawn", "stored", timeout=60_000)
-    shown = page.evaluate(
-        "performance.getEntriesByName('dupkit-shown').at(-1).startTime"
-        " - performance.getEntriesByName('dupkit-render').at(-1).startTime"
+def n_stored(lab: Lab) -> int:
+    """Return how many decisions are on the disk."""
+    with closing(sqlite3.connect(Path(lab.environment["DUPKIT_STATE"]) / "dupkit.sqlite3")) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM decision").fetchone()[0])
+
+
+def measure_page(page: Page, lab: Lab, photos: str) -> None:
+    """Print every figure of one page over a million pairs."""
+
+    def run(script: str, *values: Any) -> list[float]:
+        return list(page.evaluate(script, list(values)))
+
+    page.add_init_script(f"({COMMON})()")
+    page.set_default_timeout(PATIENCE_MS)
+    open_notebook(page, lab, "million.ipynb", [TABLES.format(photos=photos), SHOW], timeout=PATIENCE_MS)
+    shown = page.wait_for_function(SHOWN, timeout=PATIENCE_MS).json_value() / 1000
+    begun, spent = (float(value) for value in printed(page, "made")[:2])
+    pid, before = (int(value) for value in printed(page, "before")[:2])
+    kernel = psutil.Process(pid)
+    render, ready = page.evaluate(
+        "['dupkit-render', 'dupkit-shown'].map((name) => performance.timeOrigin"
+        " + performance.getEntriesByName(name).at(-1).startTime)"
     )
-    say("page shown, from render to first pair and counts", shown / 1000, "s", 2)
-    say("kernel's growth", float(grown), "MB", 500)
-    times = page.evaluate(KEY_TO_COUNTS, [200])
-    say("slider key to counts and line, p95", p95(times), "ms", 100)
-    page.wait_for_timeout(1000)
-    say("JavaScript heap", heap_megabytes(page), "MB", 300)
-    typed, done = page.evaluate(KEYS_PER_SECOND, [N_DECISIONS, 100])
-    say(f"{N_DECISIONS} decisions at 10 keys a second: behind the keys", (done - typed) / 1000, "s", 1)
-
-
-def measure_pictures(page: Page, open_page: Callable[[list[str]], Locator], photos: str) -> None:
-    """Next pair on camera photos, with the pictures fetched ahead and without."""
-    open_page([REAL.format(photos=photos)])
-    page.wait_for_timeout(8000)
-    ahead = page.evaluate(KEY_TO_PICTURES, ["ArrowRight", 30, 700])
-    say("next pair, fetched ahead, p95", p95(ahead), "ms", 120)
-    jumps = page.evaluate(KEY_TO_PICTURES, ["m", 1, 1000])
-    say("a pair that was not fetched ahead", max(jumps), "ms", 600)
+    say("first display: from the cell's start to counts and first pair", ready / 1000 - begun, "s", 2)
+    print(f"  of that in the page {(ready - render) / 1000:.1f} s; making the widget {spent:.1f} CPU s in the kernel")
+    print(f"  plot, list and both pictures stand there after {shown - begun:.1f} s")
+    with figure("slider"):
+        say("key to counts and line, p95", p95(run(KEY_TO_COUNTS, N_KEYS)), "ms", 100)
+    with figure("next pair"):
+        page.wait_for_timeout(3000)
+        say("next pair, fetched ahead, p95", p95(run(NEXT_PAIR, N_NEXT, 800)), "ms", 120)
+    with figure("far pair"):
+        say("a pair that was not fetched ahead, p95", p95(run(FAR_PAIR, N_NEXT, 200)), "ms", 600)
+    with figure("decisions"):
+        page.wait_for_timeout(1000)
+        spent = sum(kernel.cpu_times()[:2])
+        late = run(DECIDE, N_DECISIONS, 100)
+        spent = sum(kernel.cpu_times()[:2]) - spent
+        say(f"{N_DECISIONS} decisions at 10 keys a second: the last one shows after", late[-1] / 1000, "s", 1)
+        print(f"  key to stored and shown: median {np.median(late):.0f} ms, p95 {p95(late):.0f} ms")
+        print(f"  kernel {1000 * spent / N_DECISIONS:.0f} CPU ms a decision")
+        say("decisions that show but are not on the disk", max(N_DECISIONS - n_stored(lab), 0), "", 0)
+    with figure("memory"):
+        say("JavaScript heap", heap_megabytes(page), "MB", 300)
+        say("kernel's growth", (kernel.memory_info().rss - before) / 1e6, "MB", 500)
+    with figure("kernel kill"):
+        before = n_stored(lab)
+        n_keys = 7
+        run(DECIDE, n_keys, 100)
+        os.kill(pid, signal.SIGKILL)
+        say("kernel killed as the decision shows: lost", max(before + n_keys - n_stored(lab), 0), "", 0)
 
 
 def main() -> int:
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    shared = Path(__file__).parents[2] / "shared" / "data" / "dev-photos" / "files"
-    parser.add_argument("photos", nargs="?", default=str(shared), help="a folder with camera photos")
+    root = Path(__file__).parents[1]
+    shared = root.parent / "shared" / "data" / "dev-photos" / "files"
+    parser.add_argument("photos", nargs="?", default=str(shared), help="a folder with photos of any size")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="dupkit-review-") as folder,
-        running_lab(Path(folder) / "lab") as lab,
-        running_chromium() as chromium,
-    ):
-        for number, measure in enumerate((measure_million, measure_pictures)):
+    start = time.perf_counter()
+    # The kernel imports the benchmark's tables.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory(prefix="dupkit-review-") as folder:
+        os.environ["DUPKIT_CACHE"] = str(Path(folder) / "cache")
+        photos = Path(folder) / "photos"
+        print(camera_photos(Path(arguments.photos), photos), flush=True)
+        measure_decisions(str(photos), Path(folder) / "state")
+        with running_lab(Path(folder) / "lab") as lab, running_chromium() as chromium:
             page = chromium.new_page(viewport={"width": 1280, "height": 900})
-            page.set_default_timeout(120_000)
-            start = time.perf_counter()
-            measure(
-                page,
-                lambda cells, p=page, n=number: open_notebook(p, lab, f"{n}.ipynb", cells, timeout=600_000),
-                arguments.photos,
-            )
-            print(f"({time.perf_counter() - start:.0f} s)", flush=True)
-            page.close()
+            measure_page(page, lab, str(photos))
+    print(f"({time.perf_counter() - start:.0f} s)", flush=True)
     return 0
 
 
