@@ -26,6 +26,8 @@ class Later:
     """Work that is done in the pool, so that the next key does not wait for it; it must not touch the state."""
 
     work: Callable[[], Answer]
+    soon: bool = False
+    """A person waits for it: it does not queue behind the pictures that are fetched ahead."""
 
 
 class Pool:
@@ -36,19 +38,20 @@ class Pool:
 
     def __init__(self, n_threads: int = 3) -> None:
         self._n_threads = n_threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._executors: dict[bool, ThreadPoolExecutor] = {}
         self._lock = threading.Lock()
 
-    def submit(self, work: Callable[[], None]) -> Future[None]:
-        """Do some work as soon as a thread is free."""
+    def submit(self, work: Callable[[], None], *, soon: bool = False) -> Future[None]:
+        """Do some work as soon as a thread is free; one thread is kept for what is wanted soon."""
         with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._n_threads, thread_name_prefix="dupkit-page")
-            return self._executor.submit(contextvars.copy_context().run, work)
+            if soon not in self._executors:
+                n_threads, name = (1, "dupkit-page-soon") if soon else (self._n_threads, "dupkit-page")
+                self._executors[soon] = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
+            return self._executors[soon].submit(contextvars.copy_context().run, work)
 
     def close(self) -> None:
         """Drop work that waits; what has begun ends by itself."""
         with self._lock:
-            if self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
-                self._executor = None
+            for executor in self._executors.values():
+                executor.shutdown(wait=False, cancel_futures=True)
+            self._executors.clear()

@@ -113,4 +113,4 @@ class Lister:
                 }
             )
 
-        return Later(work)
+        return Later(work, soon=True)

@@ -217,7 +217,7 @@ class ReviewWidget(anywidget.AnyWidget):
         answer = self._guarded(name, lambda: self._answer(asked, question))
         if isinstance(answer, Later):
             later = answer
-            self._pool.submit(lambda: self._reply(name, self._guarded(name, later.work)))
+            self._pool.submit(lambda: self._reply(name, self._guarded(name, later.work)), soon=later.soon)
         else:
             self._reply(name, answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from dupkit.schema import build_table
 from dupkit.widgets import ReviewWidget
+from dupkit.widgets.answers import Answer, Later
 from dupkit.widgets.lister import MOST_ROWS
 from tests.widgets.conftest import make_album
 
@@ -178,3 +180,18 @@ def test_how_b_lies_on_a_without_a_thumbnails_table(make_widget: MakeWidget, alb
     again = make_album(root, names, sizes, [(2, 3, 120.0, "rms", False, 0.99, "mirrored", "same picture")])
     found = make_widget(images=again.images, histograms=None, pairs=again.pairs).comm.ask("overlay", position=0)
     assert found["matrix"] == pytest.approx((-1, 0, 0, 1, 1, 0), abs=0.01)
+
+
+def test_how_b_lies_on_a_does_not_wait_for_pictures(make_widget: MakeWidget, album: Any) -> None:
+    """Pictures fetched ahead once kept the difference of the pair in view waiting for seconds."""
+    flat = np.full((64, 64), 90, dtype=np.uint8)
+    widget = make_widget(thumbnails=thumbnails_of([flat] * 8, album.root))
+    arrive = threading.Event()
+    widget._questions["picture"] = lambda _question: Later(lambda: Answer({"arrived": arrive.wait(20)}))
+    for number in range(8):
+        message = {"id": f"p{number}", "ask": "picture", "image": number, "side": 1600}
+        widget.comm.receive({"method": "custom", "content": message})
+    try:
+        assert widget.comm.ask("overlay", position=0)["words"] == ""
+    finally:
+        arrive.set()

@@ -189,7 +189,10 @@ class Compare {
   /** Compute where the pictures differ: |A - B|, four times brighter, and how much on average. */
   drawDifference() {
     const [a, b] = [this.pictureOf(this.paneA), this.pictureOf(this.paneB)];
-    if (!a || !b || !this.overlay) return;
+    if (!a || !b || !this.overlay) {
+      this.caption.textContent = "laying B on A …";
+      return;
+    }
     const laid = this.isLaid();
     const key = `${a.src} ${b.src} ${laid}`;
     this.canvas.style.transform = a.style.transform;
