@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupkit.scan import compute_histograms, read_thumbnails, scan_folder
+from dupkit.scan.cache import Cache
 from dupkit.scan.parts import BadPartError, part_bytes, read_part
 
 Poison = Callable[[Path], None]
@@ -194,3 +196,48 @@ def test_no_changed_byte_of_a_part_changes_what_is_read(data: st.DataObject) -> 
     assert found["error"] == columns["error"]
     for name in ("content_hash", "width", "counts"):
         np.testing.assert_array_equal(found[name], columns[name])
+
+
+def rewrite_part(place: Path, change: Callable[[dict[str, Any]], None], kind: str = "") -> None:
+    """Write a part anew as dupkit itself would: its proofs are those of the changed columns."""
+    metadata = json.loads(pq.read_schema(place).metadata[b"dupkit"])
+    columns = read_part(str(place), metadata["kind"], list(metadata["digests"]))
+    columns = {name: value if isinstance(value, list) else value.copy() for name, value in columns.items()}
+    change(columns)
+    place.write_bytes(part_bytes(kind or metadata["kind"], columns))
+
+
+def one_pixel_more(columns: dict[str, Any]) -> None:
+    columns["counts"][0, 0] ^= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [(one_pixel_more, "", "its histograms do not add up"), (lambda _: None, "other", "not a part of this cache")],
+)
+def test_a_part_with_sound_proofs_is_not_believed_blindly(
+    album: Callable[..., Path], change: Callable[[dict[str, Any]], None], kind: str, words: str
+) -> None:
+    folder = album(3)
+    time.sleep(0.12)
+    files = scan_folder(folder)
+    _, expected = compute_histograms(files, progress=False)
+    (place,) = (Path(os.environ["DUPKIT_CACHE"]) / "scan" / "pictures").rglob("*.parquet")
+    rewrite_part(place, change, kind)
+    with pytest.warns(UserWarning, match=words):
+        _, again = compute_histograms(files, progress=False)
+    pd.testing.assert_frame_equal(again, expected)
+
+
+def test_a_part_is_seen_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    cache = Cache(tmp_path)
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cache.write("files", {"size_bytes": np.arange(3)})
+    assert cache.names("files") == []
+    monkeypatch.undo()
+    cache.write("files", {"size_bytes": np.arange(3)})
+    assert len(cache.names("files")) == 1
