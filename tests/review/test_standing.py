@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
+import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,11 +26,18 @@ histories = st.lists(
 )
 
 
-def new_standing() -> tuple[Standing, dict[str, str]]:
+@functools.cache
+def tables() -> tuple[pd.DataFrame, dict[str, str]]:
+    """The images and the hash of each content; made once, nobody writes to them."""
     images = make_images([name.encode() for name, _ in FILES], contents=[content for _, content in FILES])
     others = make_images([b"q"], contents=["q"])
     hashes = dict(zip([content for _, content in FILES], images["content_hash"], strict=True))
     hashes["q"] = others["content_hash"].iloc[0]
+    return images, hashes
+
+
+def new_standing() -> tuple[Standing, dict[str, str]]:
+    images, hashes = tables()
     first, second = (np.array(side) for side in zip(*PAIRS, strict=True))
     return Standing(images, first, second, b"/here"), hashes
 
