@@ -15,6 +15,7 @@ from tests import naive
 from tests.review.tables import letters, make_images, make_pairs, patiently
 
 N_IMAGES = 9
+DISTANCES = (0.0, 0.5, 1.0, 2.0, 3.5, 7.0)
 
 
 @st.composite
@@ -28,7 +29,7 @@ def albums(draw: st.DrawFn) -> tuple[object, object]:
     )
     ends = st.tuples(st.integers(0, N_IMAGES - 1), st.integers(0, N_IMAGES - 1)).filter(lambda pair: pair[0] < pair[1])
     chosen = draw(st.lists(ends, unique=True, max_size=20))
-    rms = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5, 7.0])
+    rms = st.sampled_from(DISTANCES)
     return images, make_pairs([(a, b, draw(rms)) for a, b in chosen], max_rms=8.0)
 
 
@@ -64,20 +65,28 @@ def test_counts_at_every_threshold_are_those_of_looking_at_each_group(album) -> 
 def test_groups_table_agrees_with_the_counts_at_every_threshold(album) -> None:
     images, pairs = album
     linkage, counts, _ = counted(images, pairs)
-    for threshold in range(9):
+    rows = list(zip(pairs["image_a"], pairs["image_b"], pairs["rms"], strict=True))
+    # Between two distances nothing changes: at each one, which is not below itself, and above all of them.
+    for threshold in (*DISTANCES, 8):
         groups = group_pairs(pairs, images, threshold=threshold, keeper_rules=["resolution", "size"])
-        members = [sorted(group["image_id"]) for _, group in groups.groupby("group_id")]
-        rows = list(zip(pairs["image_a"], pairs["image_b"], pairs["rms"], strict=True))
+        numbers, ids = groups["group_id"].to_numpy(), groups["image_id"].to_numpy()
+        members = [sorted(ids[numbers == number].tolist()) for number in range(len(np.unique(numbers)))]
+        keepers = ids[groups["is_keeper"].to_numpy()].tolist()
         assert members == naive.groups_below(rows, threshold)
-        assert groups.groupby("group_id")["is_keeper"].sum().eq(1).all()
-        assert len(members) == counts.at(threshold)["n_groups"]
-        for group in members:
+        assert len(members) == counts.at(threshold)["n_groups"] == len(keepers)
+        for group, keeper in zip(members, keepers_by_group(members, keepers), strict=True):
             for image in group:
                 node = linkage.node(image, threshold)
                 assert linkage.members(node).tolist() == group
                 assert linkage.size[node] == len(group)
-                keeper = counts.image_at_rank[counts.best_rank[node]]
-                assert groups.set_index("image_id")["is_keeper"][keeper]
+                assert counts.image_at_rank[counts.best_rank[node]] == keeper
+
+
+def keepers_by_group(members: list[list[int]], keepers: list[int]) -> list[int]:
+    """Return the one keeper of each group."""
+    found = [[image for image in group if image in keepers] for group in members]
+    assert all(len(kept) == 1 for kept in found)
+    return [kept[0] for kept in found]
 
 
 def test_a_higher_threshold_never_counts_less() -> None:
