@@ -51,7 +51,7 @@ def take_pictures(url: str, settings: Path) -> None:
             ("PageUp", "PageUp"),
             ("PageDown", "Escape"),
             ("a",),
-            ("a", "a", "v"),
+            ("a", "a", "a", "a", "v"),
             ("d",),
             ("f", "p"),
             ("g",),
