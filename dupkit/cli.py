@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO, TypeVar
 
 import dupkit
 from dupkit import commands
 from dupkit.moves.failures import describe_failure
 
-REFUSED, INTERRUPTED = 2, 130
-"""Exit codes beside the commands' own: nothing was begun; Ctrl-C."""
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+"""Exit codes: a move failed, or what was done could not be said; nothing was begun; Ctrl-C."""
 
 # The words of the pairs table; written here too, because a parser must not import pandas to print its help.
 MEASURE_NAMES = ("rms", "hellinger")
 SAMPLING_NAMES = ("fast", "original")
 VERDICT_NAMES = ("same bytes", "same pixels", "same picture", "look-alike", "unsure")
 APPROVE_NAMES = ("same-bytes", "exact", "below-threshold")
+
+
+_T = TypeVar("_T")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -41,15 +47,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: done, whatever bad files there were; 1: a move failed; 2: a bad option, folder or plan, nothing was begun.
+        0: done, whatever bad files there were; 1: a move failed, or the output could not be written; 2: a bad option,
+        folder or plan, nothing was begun.
     """
     for stream in (sys.stdout, sys.stderr):
         # A name or a sign that the terminal cannot show must not end a run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    output = sys.stdout
     try:
-        return int(options.run(options))
+        with redirect_stdout(_Output(output)):
+            code = int(options.run(options))
+            sys.stdout.flush()
+            return code
+    except _OutputError as error:
+        print(
+            f"dupkit {options.command}: the output cannot be written ({error}); what was done stands", file=sys.stderr
+        )
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), output.fileno())  # or Python tries once more as it ends
+        return FAILED
     except (ValueError, OSError, RuntimeError) as error:
         # The rooms check their input before any work and say thing, value, allowed and remedy in one line.
         print(f"dupkit {options.command}: {' '.join(describe_failure(error).split())}", file=sys.stderr)
@@ -57,6 +75,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"dupkit {options.command}: interrupted; what was read is kept, run it again to go on", file=sys.stderr)
         return INTERRUPTED
+
+
+class _OutputError(Exception):
+    """Standard output is full or closed; what was done stands."""
+
+
+class _Output(io.TextIOBase):
+    """Standard output, whose errors are not taken for those of a command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._tried(lambda: self._stream.write(text))
+
+    def flush(self) -> None:
+        self._tried(self._stream.flush)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def _tried(self, call: Callable[[], _T]) -> _T:
+        try:
+            return call()
+        except OSError as error:
+            raise _OutputError(error.strerror) from error
 
 
 # ---- options ----

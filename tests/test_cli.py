@@ -310,6 +310,17 @@ def test_cache_says_what_it_holds_and_is_emptied(album: Path, tmp_path: Path, ca
     assert not list(Path(os.environ["DUPKIT_CACHE"]).rglob("*.parquet"))
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_not_called_a_refusal(tmp_path: Path, unbuffered: str) -> None:
+    """Code 2 would say that nothing was begun."""
+    call = [sys.executable, "-m", "dupkit", "demo", str(tmp_path / "album")]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (done.returncode, (tmp_path / "album").is_dir()) == (1, True)
+    assert done.stderr == "dupkit demo: the output cannot be written (No space left on device); what was done stands\n"
+
+
 def test_selftest_says_what_this_disk_guarantees(tmp_path: Path, capsys) -> None:
     code, out, _ = run(capsys, "selftest", tmp_path)
     assert code == 0
