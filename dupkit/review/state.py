@@ -21,6 +21,7 @@ from dupkit.review.decisions import Decision
 from dupkit.review.exchange import PairKey, decisions_table, merge, pair_key, read_decisions, write_decisions
 from dupkit.review.grouping import GroupList, keeper_words, list_groups
 from dupkit.review.groups import group_pairs
+from dupkit.review.keepers import keeper_facts
 from dupkit.review.neighbours import MOST_MEMBERS, Group, Neighbours, chosen_by_hand, describe_group, find_chains
 from dupkit.review.overlay import Overlay, lay_on
 from dupkit.review.rules import BulkStep, bulk_step, check_rule, preview_table, rule_filters
@@ -31,6 +32,7 @@ class ReviewState(Deciding):
     """All that a review page shows and changes, without the page; see :class:`dupkit.review.browsing.Browsing`."""
 
     _neighbours: Neighbours | None = None
+    _keeper_facts: pd.DataFrame | None = None
     _calibration: tuple[int, Calibration] | None = None
     groups: GroupList | None = None
     """What the list shows while ``grouping`` is not ''; made with it, and like it the same until it is made anew."""
@@ -70,7 +72,9 @@ class ReviewState(Deciding):
 
     def _described(self, members: np.ndarray, rows: np.ndarray, inside: np.ndarray, n_images: int) -> Group:
         chosen = self._chosen()[members]
-        return describe_group(self.images, members, rows, self.rms[inside], self.keeper_rules, chosen, n_images)
+        if self._keeper_facts is None:
+            self._keeper_facts = keeper_facts(self.images)
+        return describe_group(self._keeper_facts, members, rows, self.rms[inside], self.keeper_rules, chosen, n_images)
 
     def _whole_group(self, position: int) -> np.ndarray:
         group = self.group_of(position)
