@@ -165,7 +165,7 @@ def closest_pairs(distances, max_rms, max_pairs, old=()):
     return [pair for pair in found if pair[0] < bound], bound
 
 
-def picture_agreement(first, second):
+def picture_agreement(first, second, spoilt=0):
     """How well two pictures of 32 x 32 grey levels agree, 0 to 1: the mean of three answers, pixel by pixel."""
     a, b = ([float(level) for row in picture for level in row] for picture in (first, second))
     pixels = range(32 * 32)
@@ -189,6 +189,10 @@ def picture_agreement(first, second):
         blocks.append((2 * common / (energy_a + energy_b), math.sqrt(energy_a + energy_b), energy_a, energy_b, common))
     sum_a, sum_b, sum_common = (sum(block[column] for block in blocks) for column in (2, 3, 4))
     full = max(0.0, sum_common / math.sqrt(sum_a * sum_b))
+    if spoilt:
+        left = sorted(blocks, key=lambda block: block[2] + block[3] - 2 * block[4])[:-spoilt]
+        sum_a, sum_b, sum_common = (sum(block[column] for block in left) for column in (2, 3, 4))
+        full = max(full, sum_common / math.sqrt(sum_a * sum_b))
     total = sum(block[1] for block in blocks)
     weights = agreed = reached = 0.0
     for number, (each, weight, *_) in enumerate(sorted(blocks, key=lambda block: -block[0])):
@@ -200,6 +204,12 @@ def picture_agreement(first, second):
     score *= min(1.0, sum(seen) ** 2 / max(1e-3, sum(x * x for x in seen)) / 12) ** 0.25
     rest = math.sqrt(sum(distance**2 for distance in apart) / 1024) * min(gain_a, gain_b)
     return 1 - (1 - score) * min(1.0, rest / 0.25)
+
+
+def excess_of_part(part, whole):
+    """What half a picture's pixels, by 96 bins of a 768-bin histogram each, exceed another's, as a share of its own."""
+    bins = [[sum(row[start : start + 8]) / sum(row) for start in range(0, 768, 8)] for row in (part, whole)]
+    return sum(max(0.0, 0.5 * inner - outer) for inner, outer in zip(*bins, strict=True)) / 0.5
 
 
 def moments(levels, kept):

@@ -15,17 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dupkit.pairs.agreement import FLAT_DETAIL, SIDE, agreement, detail_levels
+from dupkit.pairs.agreement import FLAT_DETAIL, SIDE, SPOILT_BLOCKS, agreement, detail_levels
 from dupkit.pairs.alignment import with_middles
 from dupkit.pairs.crops import compare_windows, find_windows, most_alike
-from dupkit.pairs.likeness import Rows, Waves, pair_likeness, shrink, waves_of
+from dupkit.pairs.likeness import LIKE_ENOUGH, Rows, Waves, best_orientation, pair_likeness, shrink, waves_of
 from dupkit.pairs.orientations import INVERSE, orient_each
 from dupkit.pairs.parallel import Scheduler, row_batches, run_tasks
 from dupkit.pairs.verdict import SAME_PICTURE
-
-LIKE_ENOUGH = 0.4
-"""Pairs whose waves correlate less are not measured closer: of 10,000 altered copies that were neither cropped nor
-framed none fell below 0.45 (measured)."""
 
 BATCH_PAIRS = 256
 """Pairs compared at once: their pictures, twice 1 MiB, stay near the processor."""
@@ -145,19 +141,22 @@ def _whole_agreement(
     rows_b: Rows,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     likeness = pair_likeness(waves, rows_a, rows_b)
-    orientation = likeness.argmax(axis=1).astype(np.int8)
-    structure = np.clip(likeness.max(axis=1), 0, LIKE_ENOUGH).astype(np.float64)
-    structure[flat[rows_a] | flat[rows_b]] = np.nan
-    alike = np.flatnonzero(structure >= LIKE_ENOUGH)
+    orientation = best_orientation(likeness)
+    largest = likeness.max(axis=1)
+    structure = np.clip(largest, 0, LIKE_ENOUGH).astype(np.float64)
+    unknown = flat[rows_a] | flat[rows_b]
+    structure[unknown] = np.nan
+    alike = np.flatnonzero((largest >= LIKE_ENOUGH) & ~unknown)
     for part in row_batches(len(alike), BATCH_PAIRS):
         chosen = alike[part]
         first = orient_each(small[rows_a[chosen]] * np.float32(0.25), orientation[chosen])
-        structure[chosen] = agreement(first, small[rows_b[chosen]] * np.float32(0.25))
+        structure[chosen] = agreement(first, small[rows_b[chosen]] * np.float32(0.25), spoilt=SPOILT_BLOCKS)
     good = np.flatnonzero(structure >= SAME_PICTURE)
     for part in row_batches(len(good), BATCH_MIDDLES):
         chosen = good[part]
         first = orient_each(grey[rows_a[chosen]], orientation[chosen]).astype(np.float32)
         second = grey[rows_b[chosen]].astype(np.float32)
         windows = np.tile(np.array(WHOLE, np.float32), (len(chosen), 1))
-        structure[chosen] = with_middles(structure[chosen].astype(np.float32), first, second, windows)
+        whole = structure[chosen].astype(np.float32)
+        structure[chosen] = with_middles(whole, first, second, windows, spoilt=SPOILT_BLOCKS)
     return structure, orientation

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from dupkit.pairs.likeness import shrink
 from dupkit.pairs.orientations import orient_each
 from dupkit.pairs.resample import window_matrix
 
@@ -21,6 +22,9 @@ Rows = NDArray[np.intp]
 
 SIDE = 12
 """Rows and columns of a window's picture: at 16 twice the windows are needed, at 8 different photos fit (measured)."""
+
+SEARCHED_SIDE = 32
+"""Rows and columns that the searched pictures are reduced to first: still twice as fine as a window's picture."""
 
 STEP = 0.75
 """Distance of neighbouring windows in pixels of the window's picture; at 1 a twentieth of crops is lost (measured)."""
@@ -50,8 +54,10 @@ class Library:
 
     Attributes
     ----------
-    rows, columns : ndarray of shape (n x 12, 64), float32
+    rows, columns : ndarray of shape (n x 12, 32), float32
         Matrices that resample every vertical, every horizontal extent that a window has.
+    blurred_rows, blurred_columns : ndarray of the same shapes
+        The same, followed by the blur that is taken away.
     grids : tuple of (slice, slice)
         For each scale its part of ``rows`` and of ``columns``.
     windows : ndarray of shape (n_windows, 4), float32
@@ -60,6 +66,8 @@ class Library:
 
     rows: Array
     columns: Array
+    blurred_rows: Array
+    blurred_columns: Array
     grids: tuple[tuple[slice, slice], ...]
     windows: Array
 
@@ -77,8 +85,8 @@ def aspect_steps(container: NDArray[np.float64], content: NDArray[np.float64]) -
 
 
 @lru_cache(maxsize=4 * LARGEST_ASPECT)
-def library_of(steps: int, side: int) -> Library:
-    """Return the windows for contents that are ``steps`` aspect steps wider than the picture of ``side`` pixels."""
+def library_of(steps: int) -> Library:
+    """Return the windows for contents that are ``steps`` aspect steps wider than the picture."""
     wider = float(np.exp(ASPECT_STEP * steps))
     rows: list[Array] = []
     columns: list[Array] = []
@@ -90,10 +98,17 @@ def library_of(steps: int, side: int) -> Library:
             continue
         tops, lefts = _starts(height), _starts(width)
         grids.append((_next_slice(rows, len(tops)), _next_slice(columns, len(lefts))))
-        rows.extend(window_matrix(tops, np.full(len(tops), height), SIDE, side))
-        columns.extend(window_matrix(lefts, np.full(len(lefts), width), SIDE, side))
+        rows.extend(window_matrix(tops, np.full(len(tops), height), SIDE, SEARCHED_SIDE))
+        columns.extend(window_matrix(lefts, np.full(len(lefts), width), SIDE, SEARCHED_SIDE))
         windows += [(top, left, height, width) for top in tops for left in lefts]
-    return Library(np.concatenate(rows), np.concatenate(columns), tuple(grids), np.array(windows, np.float32))
+    return Library(
+        np.concatenate(rows),
+        np.concatenate(columns),
+        np.concatenate([_blur() @ matrix for matrix in rows]),
+        np.concatenate([_blur() @ matrix for matrix in columns]),
+        tuple(grids),
+        np.array(windows, np.float32),
+    )
 
 
 def _starts(length: float) -> NDArray[np.float64]:
@@ -106,32 +121,33 @@ def _next_slice(matrices: list[Array], more: int) -> slice:
 
 
 @lru_cache(maxsize=1)
-def _sharpening() -> Array:
-    # The whole of "less most of the blur, then less the mean" is linear: one matrix for 144 pixels.
-    blur = np.zeros((SIDE, SIDE))
+def _blur() -> Array:
+    # (1, 2, 1)/4 along one side; the edges are repeated.
+    blur = np.zeros((SIDE, SIDE), np.float32)
     for pixel in range(SIDE):
         for neighbour, weight in ((pixel - 1, 0.25), (pixel, 0.5), (pixel + 1, 0.25)):
             blur[pixel, min(max(neighbour, 0), SIDE - 1)] += weight
-    sharp = np.eye(SIDE * SIDE) - BLUR_TAKEN * np.kron(blur, blur)
-    sharp -= sharp.mean(axis=0, keepdims=True)
-    return sharp.T.astype(np.float32)
+    return blur
 
 
 def contents_of(grey: NDArray[np.uint8]) -> Array:
-    """Return the sharpened 12 x 12 form of whole pictures, each of length 1, shape (n, 12, 12)."""
-    whole = window_matrix(0.0, 1.0, SIDE, grey.shape[-1])
-    pictures: Array = grey.astype(np.float32)
-    stripes: Array = whole @ pictures
-    small: Array = stripes @ whole.T
-    small = small.reshape(len(grey), SIDE * SIDE) @ _sharpening()
-    return _unit(small).reshape(len(grey), SIDE, SIDE)
+    """Return the sharpened 12 x 12 form of whole pictures, each of mean 0 and length 1, shape (n, 12, 12)."""
+    whole = window_matrix(0.0, 1.0, SIDE, SEARCHED_SIDE)
+    stripes: Array = whole @ shrink(grey, SEARCHED_SIDE)
+    plain: Array = stripes @ whole.T
+    stripes = _blur() @ plain
+    blurred: Array = stripes @ _blur().T
+    blurred *= np.float32(BLUR_TAKEN)
+    small: Array = plain.reshape(len(grey), SIDE * SIDE) - blurred.reshape(len(grey), SIDE * SIDE)
+    small -= small.mean(axis=1, keepdims=True)
+    small /= _length(np.einsum("np,np->n", small, small))[:, None]
+    return small.reshape(len(grey), SIDE, SIDE)
 
 
-def _unit(rows: Array) -> Array:
-    length = np.sqrt(np.einsum("np,np->n", rows, rows))[:, None]
+def _length(energy: Array) -> Array:
     # One grey level of detail and less is noise: such a window resembles nothing.
-    units: Array = rows / np.maximum(length, np.float32(SIDE))
-    return units
+    length: Array = np.sqrt(np.maximum(energy, np.float32(SIDE**2)))
+    return length
 
 
 def search_windows(
@@ -168,12 +184,14 @@ def search_windows(
     windows = np.zeros((len(container), 4), np.float32)
     turned = orient_each(contents[content], orientation).reshape(len(content), SIDE * SIDE)
     borders = np.flatnonzero((np.diff(container) != 0) | (np.diff(steps) != 0)) + 1
-    for start, stop in zip([0, *borders], [*borders, len(container)], strict=True):
-        if start == stop:
-            continue
-        library = library_of(int(steps[start]), grey.shape[-1])
-        shown = _unit(_windows_of(grey[container[start]].astype(np.float32), library) @ _sharpening())
-        found = turned[start:stop] @ shown.T
+    starts = [0, *borders] if len(container) else []
+    pictures = shrink(grey[container[starts]], SEARCHED_SIDE)
+    for picture, start, stop in zip(pictures, starts, [*borders, len(container)], strict=False):
+        library = library_of(int(steps[start]))
+        shown = _windows_of(picture, library)
+        # The contents have no mean, so only the windows' lengths need theirs taken away.
+        energy = np.einsum("wp,wp->w", shown, shown) - SIDE**2 * shown.mean(axis=1) ** 2
+        found = (turned[start:stop] @ shown.T) / _length(energy)
         best = found.argmax(axis=1)
         likeness[start:stop] = found[np.arange(stop - start), best]
         windows[start:stop] = library.windows[best]
@@ -181,11 +199,14 @@ def search_windows(
 
 
 def _windows_of(picture: Array, library: Library) -> Array:
+    # The sharpened picture of every window, one a row.
     stripes = library.rows @ picture
+    blurred = library.blurred_rows @ picture
+    blurred *= -np.float32(BLUR_TAKEN)
     parts = []
     for rows, columns in library.grids:
-        tiles = (stripes[rows] @ library.columns[columns].T).reshape(
-            -1, SIDE, (columns.stop - columns.start) // SIDE, SIDE
-        )
+        tiles = stripes[rows] @ library.columns[columns].T
+        tiles += blurred[rows] @ library.blurred_columns[columns].T
+        tiles = tiles.reshape(-1, SIDE, (columns.stop - columns.start) // SIDE, SIDE)
         parts.append(tiles.swapaxes(1, 2).reshape(-1, SIDE * SIDE))
     return np.concatenate(parts)

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dupkit.pairs import candidate_pairs, describe_pairs, pair_distances, propose_pairs
-from dupkit.schema import check_table
+from dupkit.pairs import candidate_pairs, describe_pairs, pair_distances, propose, propose_pairs
+from dupkit.pairs.contained import may_be_crops
+from dupkit.schema import CHANNEL_SUM, build_histograms, check_table
+from tests import naive
 from tests.pairs.scenes import album, scenes
 
 
@@ -110,3 +112,30 @@ def test_an_image_without_a_thumbnail_is_not_proposed(pictures: np.ndarray):
     added = found[found["proposed_by"] != "rms"]
     assert 40 not in set(added["image_b"])
     assert (1, 41) in set(zip(added["image_a"], added["image_b"], strict=True))
+
+
+def test_a_part_has_no_colour_that_the_whole_lacks():
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 40, (100, 100)) * 4 + np.arange(100)
+    parts = [picture, picture[:80, :80], np.clip(picture + 60, 0, 255)]
+    levels = np.stack([np.bincount(part.ravel().astype(int), minlength=256) / part.size for part in parts])
+    rows = np.tile(levels * CHANNEL_SUM, (1, 3)).astype(np.float32)
+    first, second = (np.array(side) for side in ([0, 0, 1], [1, 2, 2]))
+    found = may_be_crops(build_histograms(rows), first, second)
+    expected = [
+        [naive.excess_of_part(rows[part], rows[whole]) <= 0.02 for part, whole in ((b, a), (a, b))]
+        for a, b in zip(first, second, strict=True)
+    ]
+    assert found.tolist() == expected
+    assert expected[0][0]
+    assert expected[1] == [False, False]
+
+
+def test_a_bound_that_was_lowered_is_said(monkeypatch: pytest.MonkeyPatch):
+    images, thumbnails, histograms = album(scenes(40, seed=4) // 8 + 100)
+    pairs = candidate_pairs(histograms, max_rms=10.0, progress=False)
+    complete = propose_pairs(pairs, histograms, thumbnails, images=images, progress=False)
+    assert complete.attrs["proposals_complete"] is True
+    monkeypatch.setattr(propose, "PROPOSALS_PER_IMAGE", 1)
+    capped = propose_pairs(pairs, histograms, thumbnails, images=images, progress=False)
+    assert capped.attrs["proposals_complete"] is False

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.alterations import KINDS, altered_copy
-from dupkit.pairs.agreement import SIDE, agreement, detail_of
+from dupkit.pairs.agreement import SIDE, SPOILT_BLOCKS, agreement, detail_of, shape_likeness
 from dupkit.pairs.likeness import block_likeness, pair_likeness, shrink, waves_of
 from dupkit.pairs.orientations import INVERSE, N_ORIENTATIONS, ORIENTATION_WORDS, orient, orient_each
 from dupkit.pairs.structure import measure_structure
@@ -32,6 +32,9 @@ def test_agreement_is_the_oracles():
         noisy = (clean[k] + rng.normal(0, strength, clean[k].shape)).astype(np.float32)
         expected = naive.picture_agreement(clean[k], noisy)
         assert agreement(clean[k : k + 1], noisy[None])[0] == pytest.approx(expected, abs=2e-3)
+        noisy[4:9, 2:30] = 200
+        expected = naive.picture_agreement(clean[k], noisy, spoilt=SPOILT_BLOCKS)
+        assert agreement(clean[k : k + 1], noisy[None], spoilt=SPOILT_BLOCKS)[0] == pytest.approx(expected, abs=2e-3)
     assert agreement(clean[:1], clean[1:2])[0] == pytest.approx(naive.picture_agreement(clean[0], clean[1]), abs=2e-3)
 
 
@@ -59,7 +62,39 @@ def test_a_caption_spoils_its_own_pixels_only():
     captioned = pictures.copy()
     captioned[:, -4:] = 230
     captioned[:, -2, 4:20:2] = 120
-    assert agreement(pictures, captioned)[0] > SAME_PICTURE
+    assert agreement(pictures, captioned, spoilt=SPOILT_BLOCKS)[0] > SAME_PICTURE
+
+
+def test_words_across_a_picture_spoil_their_own_blocks_only():
+    pictures = shrink(scenes(1, seed=12), SIDE)
+    marked = pictures.copy()
+    marked[:, 12:15, 1:31:3] += 120
+    assert agreement(pictures, marked)[0] < SAME_PICTURE
+    assert agreement(pictures, marked, spoilt=SPOILT_BLOCKS)[0] > 0.9
+
+
+def test_a_slope_has_no_shapes_and_a_blurred_scene_has():
+    y, x = np.mgrid[0:32, 0:32].astype(np.float32)
+    slopes = np.stack([2 * x, 3 * x - y, y])
+    assert (shape_likeness(slopes, slopes) == 0).all()
+    blurred = np.stack([60 * np.sin(x / 7) * np.cos(y / 5), 60 * np.cos(x / 4 + y / 9)]).astype(np.float32)
+    np.testing.assert_allclose(shape_likeness(blurred, 0.5 * blurred + slopes[:2]), 1, atol=1e-3)
+    assert shape_likeness(blurred[:1], blurred[1:])[0] < 0.5
+
+
+def test_a_copy_whose_middle_is_blurred_is_the_same_picture():
+    # Its middle has no fine detail; it was called a look-alike of its own copies before.
+    y, x = np.mgrid[0:64, 0:64]
+    picture = 120 + 50 * np.sin(x / 13) * np.cos(y / 11)
+    rim = np.ones((64, 64), bool)
+    rim[8:-8, 8:-8] = False
+    picture[rim] = scenes(1, seed=13)[0][rim]
+    picture = picture.round().astype(np.uint8)
+    copy = np.clip(0.9 * picture + np.random.default_rng(2).normal(0, 1, picture.shape), 0, 255).astype(np.uint8)
+    other = picture.copy()
+    other[8:-8, 8:-8] = (120 + 50 * np.cos(x / 8 + y / 17))[8:-8, 8:-8]
+    assert one_pair(picture, copy).structure[0] >= SAME_PICTURE
+    assert LOOK_ALIKE <= one_pair(picture, other).structure[0] < SAME_PICTURE
 
 
 def test_likeness_is_the_oracles_in_every_orientation():

@@ -70,7 +70,7 @@ def test_slopes_are_differences_of_the_matrix():
 
 def test_windows_lie_inside_and_have_the_contents_aspect():
     for steps in range(-LARGEST_ASPECT, LARGEST_ASPECT + 1):
-        windows = library_of(steps, 64).windows
+        windows = library_of(steps).windows
         assert (windows[:, :2] >= 0).all()
         assert (windows[:, :2] + windows[:, 2:] <= 1 + 1e-6).all()
         np.testing.assert_allclose(np.log(windows[:, 3] / windows[:, 2]), 0.04 * steps, atol=1e-4)
