@@ -11,7 +11,8 @@ bands, each band's undecided pairs times its share of false ones; their interval
 limits on either side (Zou and Donner, 2008), which stays honest where a band has no false pair or few decisions, and
 adds the chance of the undecided pairs themselves. A band without decisions lies between its neighbours' limits,
 because precision does not rise with rms. Simulated with three or more decisions a band, 86 to 100 % of the intervals
-held the truth, 94 % on average.
+held the truth, 94 % on average; at the first moment with three in each band that has undecided pairs, which is when
+the page begins to say it, 90 to 100 %, 96 % on average.
 """
 
 from __future__ import annotations

@@ -258,6 +258,8 @@ def page_filters(filters: Mapping[str, Any]) -> dict[str, str]:
         "rms_from": f"{low:g}" if low > 0 else "",
         "rms_to": f"{high:g}" if high < LARGEST_DISTANCE else "",
         "size": str(filters.get("size_bytes", "")),
+        # Pairs picked one by one, to teach: not for the page to choose, only to say and to clear.
+        "chosen": f"{len(filters['positions']):,}" if "positions" in filters else "",
     }
 
 

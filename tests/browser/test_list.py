@@ -28,7 +28,7 @@ review = ReviewWidget(images, histograms, pairs, threshold=500)
 real, arrive = review._questions["picture"], threading.Event()
 def picture(question):
     answer = real(question)
-    if question["side"] != 96 or question["image"] not in pairs[["image_a", "image_b"]].iloc[0].tolist():
+    if question["image"] not in pairs[["image_a", "image_b"]].iloc[0].tolist():
         return answer
     if question["image"] == pairs["image_b"][0]:
         raise OSError("the file is gone")
@@ -103,6 +103,14 @@ def test_groups_filters_and_rules_by_keyboard(page: Page, open_review: OpenRevie
         page.keyboard.press("Escape")
     cells_stay()
 
+    # X: the pairs that teach most, and back to all of them.
+    everything = review.locator(".dupkit-list-summary").inner_text()
+    page.keyboard.press("x")
+    expect(review.get_by_text(re.compile(r"^filters: the \d+ that teach most$"))).to_be_visible()
+    button(review, "Clear the filters").click()
+    expect(review.locator(".dupkit-list-summary")).to_have_text(everything)
+    cells_stay()
+
     # E: rules say how many pairs they would decide; one is looked at, decides, and is undone as one step.
     before = len(decisions(album.parent))
     page.keyboard.press("e")
@@ -157,6 +165,8 @@ def test_grey_until_a_thumbnail_arrives_and_a_word_where_it_cannot(
     # One of them cannot be made: the row and the page say so at once.
     expect(row.get_by_title("no thumbnail: the file is gone")).to_have_text("none")
     expect(review.get_by_text("1 thumbnail cannot be made: the file is gone")).to_be_visible()
+    # The stage says it too.
+    expect(review.get_by_text("B: the file is gone")).to_be_visible()
     # The kernel hears of a threshold, and lets the pictures go.
     review.get_by_label("Threshold (RMS)").press("ArrowRight")
     expect(row.locator(".dupkit-thumb img")).to_have_count(1)

@@ -127,7 +127,7 @@ def test_filters_and_order_reach_the_list(make_widget: MakeWidget) -> None:
     assert answer["status"]["n_visible"] == 1
     assert browser.ask("rows", start=0, stop=10)["rows"][0]["proposed"] is True
     answer = browser.ask("show", filters={"show": "below", "verdict": "same picture"}, order="-rms")
-    none = {"folder": "", "name": "", "size": "", "rms_from": "", "rms_to": ""}
+    none = {"folder": "", "name": "", "size": "", "chosen": "", "rms_from": "", "rms_to": ""}
     assert [row["position"] for row in browser.ask("rows", start=0, stop=10)["rows"]] == [2, 1]
     assert answer["status"]["filters"] == {"show": "below", "decision": "", "verdict": "same picture", **none}
     answer = browser.ask("show", filters={"verdict": "", "folder": "trip/"})

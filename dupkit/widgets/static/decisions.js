@@ -31,7 +31,7 @@ class Calibration {
       { class: "dupkit-calibration" },
       this.words,
       this.lesson,
-      element("details", { class: "dupkit-learn" }, element("summary", { text: "learn from them" }), element("div", { class: "dupkit-learn-row" }, element("label", {}, "Threshold for a precision of ", this.precision, " %"), button("Suggest", () => this.suggest()), button("Review the 20 that teach most", () => page.reviewNext(), { title: "Twenty undecided pairs from the bands whose precision is least certain" }), this.advice)),
+      element("details", { class: "dupkit-learn" }, element("summary", { text: "learn from them" }), element("div", { class: "dupkit-learn-row" }, element("label", {}, "Threshold for a precision of ", this.precision, " %"), button("Suggest", () => this.suggest()), button("Review the 20 that teach most", () => page.reviewNext(), { title: "Twenty undecided pairs from the bands whose precision is least certain (X)" }), this.advice)),
     );
     this.later = debounce(() => this.ask(), 350);
   }

@@ -92,6 +92,7 @@ class Filters {
   inWords(filters) {
     const chosen = ["verdict", "decision", "size"].filter((name) => filters[name]).map((name) => this.selects[name].selectedOptions[0]?.textContent ?? filters[name]);
     if (filters.folder) chosen.unshift(`in ${filters.folder}`);
+    if (filters.chosen) chosen.unshift(`the ${filters.chosen} that teach most`);
     if (filters.name) chosen.push(`named ${filters.name}`);
     const { rms_from: from, rms_to: to } = filters;
     if (from || to) chosen.push(`RMS ${from ? `from ${from}` : ""}${from && to ? " " : ""}${to ? `up to ${to}` : ""}`);

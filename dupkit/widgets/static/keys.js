@@ -29,6 +29,7 @@ const KEYS = [
   ["-", "-", "zoom out", (page) => page.viewer.compare.setZoom(page.viewer.compare.zoom / 1.5)],
   ["w", "W", "why they match", (page) => { page.viewer.why.open = !page.viewer.why.open; }],
   ["t", "T", "go to the threshold slider", (page) => page.explorer.slider.focus()],
+  ["x", "X", "the 20 pairs that teach most", (page) => page.reviewNext()],
   ["e", "E", "rules: which is kept, many at once", (page) => page.rules.open()],
   ["c", "C", "plan the moves; nothing moves yet", (page) => page.mover.plan()],
   ["?", "?", "these keys", (page) => page.keys.toggleHelp()],
