@@ -12,8 +12,12 @@ class DecisionBar {
       deciding("Skip", "S", "skip"),
       deciding("Undo", "U", "undo"),
       element("span", { class: "dupkit-gap" }),
-      button("‹", () => page.go("previous"), { "aria-label": "Previous pair", title: "Previous pair (←)" }),
-      button("›", () => page.go("next"), { "aria-label": "Next pair", title: "Next pair (→)" }),
+      element(
+        "span",
+        { class: "dupkit-nav" },
+        button("‹", () => page.go("previous"), { "aria-label": "Previous pair", title: "Previous pair (←)" }),
+        button("›", () => page.go("next"), { "aria-label": "Next pair", title: "Next pair (→)" }),
+      ),
     );
   }
 }
