@@ -7,7 +7,8 @@ From any folder of distinct photos::
     python -m benchmarks.quality --labels FILES groundtruth_pairs.csv
 
 The first form writes seeded altered copies beside the originals into a temporary folder, runs dupkit and the peers on
-it and prints recall by kind of alteration, false pairs, precision and seconds. ``--half odd`` and ``--half even`` split
+it and prints recall by kind of alteration, false pairs, precision, the share of photos whose files all come together in
+one group, groups that mix photos, and seconds. ``--half odd`` and ``--half even`` split
 the photos, by a hash of their names, into those that thresholds were chosen on and those that are reported.
 ``--curve`` writes recall and false pairs for every threshold of structure. The last form scores a labelled set.
 """
@@ -159,6 +160,7 @@ def print_scores(album: Album, answers: dict[str, set[Pair]], seconds: dict[str,
             "mean recall": float(np.mean([*recall.values()])) if recall else float("nan"),
             "false pairs": len(found) - true,
             "precision": true / len(found) if found else float("nan"),
+            **_group_scores(album, found),
             "seconds": seconds[tool],
         }
     n_files = len(album.photo)
@@ -168,6 +170,16 @@ def print_scores(album: Album, answers: dict[str, set[Pair]], seconds: dict[str,
         pair for pair in answers["dupkit, verdict"] if album.photo[pair[0]] != album.photo[pair[1]]
     ):
         print(f"false: {first}  {second}")
+
+
+def _group_scores(album: Album, found: set[Pair]) -> dict[str, float]:
+    # A review works on groups: one pair missed may not matter there, and one false pair joins two photos.
+    groups = _groups_of(found)
+    joined = {name: number for number, names in enumerate(groups) for name in names}
+    photos = [names for names in _groups_of(album.true_pairs()) if len(names) > 1]
+    whole = sum(len({joined.get(name, name) for name in names}) == 1 for names in photos)
+    mixed = sum(len({album.photo[name] for name in names}) > 1 for names in groups)
+    return {"groups whole": whole / len(photos) if photos else float("nan"), "groups mixed": mixed}
 
 
 def write_curve(path: Path, described: pd.DataFrame, same: Callable[[str, str], bool | None]) -> None:

@@ -57,7 +57,7 @@ RIM = 1 / 64
 WIDE_RIM = 0.16
 """Share of each side left out to see whether the middles agree: frames and captions are narrower."""
 
-MIDDLE_LESS = 0.1
+MIDDLE_LESS = 0.12
 """How much worse the middles may agree than the whole: a watermark covers more of them."""
 
 MIDDLE_REST = 2.5

@@ -68,9 +68,10 @@ def test_a_caption_spoils_its_own_pixels_only():
 def test_words_across_a_picture_spoil_their_own_blocks_only():
     pictures = shrink(scenes(1, seed=12), SIDE)
     marked = pictures.copy()
-    marked[:, 12:15, 1:31:3] += 120
-    assert agreement(pictures, marked)[0] < SAME_PICTURE
-    assert agreement(pictures, marked, spoilt=SPOILT_BLOCKS)[0] > 0.9
+    marked[:, 12:15, 1:15:3] += 120
+    strict = agreement(pictures, marked)[0]
+    assert strict < 0.95
+    assert agreement(pictures, marked, spoilt=SPOILT_BLOCKS)[0] > strict + 0.02
 
 
 def test_a_slope_has_no_shapes_and_a_blurred_scene_has():
