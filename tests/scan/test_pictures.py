@@ -19,6 +19,7 @@ from dupkit.scan import (
     read_facts,
     read_picture,
     read_thumbnails,
+    reading,
     scan_folder,
 )
 from dupkit.scan.decode import UnreadableError
@@ -94,3 +95,28 @@ def test_check_decodes_says_why_not(images) -> None:
     assert check_decodes(root, b"002.jpg") == "not an image that dupkit reads: text"
     Path(images.attrs["root"], "003.jpg").write_bytes(Path(images.attrs["root"], "003.jpg").read_bytes()[:-400])
     assert check_decodes(root, b"003.jpg") == "damaged: cut off"
+
+
+def test_a_few_thumbnails_of_many_are_the_right_ones(album: Callable[..., Path]) -> None:
+    images, _ = compute_histograms(scan_folder(album(9, name="nine")), progress=False)
+    whole = read_thumbnails(images)["grey"]
+    for ids in ([7], [2, 5], [8, 0]):
+        few = read_thumbnails(images.loc[ids])["grey"]
+        assert all((few[image_id] == whole[image_id]).all() for image_id in ids)
+    assert len({picture.tobytes() for picture in whole}) == 9
+
+
+def test_a_file_that_changes_while_it_is_read_has_no_histogram(
+    album: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = album(1, name="one")
+    honest = reading._hash
+
+    def slow(stream: BytesIO) -> bytes:
+        content = honest(stream)
+        (folder / "000.jpg").write_bytes(b"other bytes")
+        return content
+
+    monkeypatch.setattr(reading, "_hash", slow)
+    record = reading.FileReader(os.fsencode(folder)).record(b"000.jpg", "fast")
+    assert (record.error, record.content_hash, record.counts) == ("changed while it was read", b"", b"")
