@@ -154,6 +154,15 @@ def _set(handle: int, kind: int, information: bytes) -> int:
     )
 
 
+def _queried(question: str, descriptor: int, size: int, kind: int) -> bytes:
+    """Return the information of a kind, ``size`` bytes of it, that the kernel has of what is open."""
+    room, answer = ctypes.create_string_buffer(size), _Answer()
+    ask = getattr(_library("ntdll"), question)
+    handle = ctypes.c_void_p(_handle(descriptor))
+    _checked(ask(handle, ctypes.byref(answer), room, ctypes.c_uint32(size), ctypes.c_uint32(kind)))
+    return room.raw
+
+
 def open_at(path: bytes, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
     """Return a descriptor of a file, or of a folder with O_DIRECTORY; a link in ``dir_fd`` is refused (ELOOP)."""
     if dir_fd is None:
@@ -210,16 +219,7 @@ def _last_error(path: bytes) -> OSError:
 def fstat(descriptor: int) -> os.stat_result:
     """Return the facts of an open file or folder; its ctime is the time of its last change, as elsewhere."""
     found = os.fstat(descriptor)
-    basic, answer = ctypes.create_string_buffer(40), _Answer()
-    _checked(
-        _library("ntdll").NtQueryInformationFile(
-            ctypes.c_void_p(_handle(descriptor)),
-            ctypes.byref(answer),
-            basic,
-            ctypes.c_uint32(len(basic)),
-            ctypes.c_uint32(_BASIC),
-        )
-    )
+    basic = _queried("NtQueryInformationFile", descriptor, 40, _BASIC)
     _, _, _, changed, attributes = struct.unpack_from("@qqqqI", basic)
     mode = stat.S_IFLNK | 0o777 if attributes & _REPARSE_POINT else found.st_mode
     more = {
@@ -311,16 +311,7 @@ def lock(folder: int) -> Callable[[], None]:
     OSError
         The folder lies on another machine, whose movers would not see the lock (ENOTSUP).
     """
-    device, answer = ctypes.create_string_buffer(8), _Answer()
-    _checked(
-        _library("ntdll").NtQueryVolumeInformationFile(
-            ctypes.c_void_p(_handle(folder)),
-            ctypes.byref(answer),
-            device,
-            ctypes.c_uint32(len(device)),
-            ctypes.c_uint32(_DEVICE),
-        )
-    )
+    device = _queried("NtQueryVolumeInformationFile", folder, 8, _DEVICE)
     if struct.unpack_from("@II", device)[1] & _REMOTE_DEVICE:
         raise OSError(errno.ENOTSUP, "Windows has no lock on a network folder that other machines see")
     found = os.fstat(folder)
