@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dupkit.scan import compute_histograms, read_thumbnails, scan_folder
-from dupkit.scan.cache import Cache
+from dupkit.scan.cache import Cache, file_key
 from dupkit.scan.parts import BadPartError, part_bytes, read_part
 
 Poison = Callable[[Path], None]
@@ -241,3 +241,9 @@ def test_a_part_is_seen_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
     cache.write("files", {"size_bytes": np.arange(3)})
     assert len(cache.names("files")) == 1
+
+
+def test_a_file_is_known_by_its_place_and_every_part_of_its_state() -> None:
+    state = (b"/photos/a.jpg", 1, 2, 3, 4)
+    others = [(b"/photos/b.jpg", *state[1:]), *((*state[:at], 9, *state[at + 1 :]) for at in range(1, 5))]
+    assert len({file_key(*values) for values in (state, *others)}) == 6
